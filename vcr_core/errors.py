@@ -1,0 +1,57 @@
+"""What can go wrong, as a tree of exceptions that a person can act on.
+
+    VcrLabError
+    ├── ConfigError        a field of a configuration (also a ValueError)
+    ├── FeatureError       a tensor that the regulariser or a diagnostic cannot use (also a ValueError)
+    ├── LayerNotFoundError a layer name or pattern that matches nothing (also a LookupError)
+    ├── DataError          a data set that is missing, empty or broken
+    ├── StoreError         the store file: not ours, read-only, of a newer version
+    ├── UnknownRunError    a run id that the store does not hold (also a LookupError)
+    └── PortInUseError     the address of the app is taken
+
+Every message says what was expected, what came and what to do. The command line prints it on one
+line and ends with exit code 2; the page shows it beside the field that ``field`` names.
+"""
+
+from __future__ import annotations
+
+
+class VcrLabError(Exception):
+    """Base of every error that VCR Lab raises on purpose."""
+
+
+class ConfigError(VcrLabError, ValueError):
+    """A field of a configuration has a value that cannot be used.
+
+    ``field`` is the dotted name, for example ``regularizer.variance_weight``, or ``""`` where the
+    whole is at fault.
+    """
+
+    def __init__(self, message: str, *, field: str = "") -> None:
+        super().__init__(f"{field}: {message}" if field else message)
+        self.field = field
+        self.message = message
+
+
+class FeatureError(VcrLabError, ValueError):
+    """Features whose shape, type or values the computation cannot take."""
+
+
+class LayerNotFoundError(VcrLabError, LookupError):
+    """A layer name, pattern or keyword that matches no module of the model."""
+
+
+class DataError(VcrLabError):
+    """A data set that is not there, is empty or cannot be decoded."""
+
+
+class StoreError(VcrLabError):
+    """A store that cannot be opened or written."""
+
+
+class UnknownRunError(VcrLabError, LookupError):
+    """A run id that the store does not hold."""
+
+
+class PortInUseError(VcrLabError):
+    """Another program listens on the port that the app was asked to use."""
