@@ -5,6 +5,7 @@
     ├── FeatureError       a tensor that the regulariser or a diagnostic cannot use (also a ValueError)
     ├── LayerNotFoundError a layer name or pattern that matches nothing (also a LookupError)
     ├── DataError          a data set that is missing, empty or broken
+    ├── TrainingDivergedError  a loss that is no longer finite
     ├── StoreError         the store file: not ours, read-only, of a newer version
     ├── UnknownRunError    a run id that the store does not hold (also a LookupError)
     └── PortInUseError     the address of the app is taken
@@ -43,6 +44,10 @@ class LayerNotFoundError(VcrLabError, LookupError):
 
 class DataError(VcrLabError):
     """A data set that is not there, is empty or cannot be decoded."""
+
+
+class TrainingDivergedError(VcrLabError):
+    """The loss of a run is no longer finite."""
 
 
 class StoreError(VcrLabError):

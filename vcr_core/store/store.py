@@ -78,6 +78,8 @@ def _prepare(engine: Engine, shown: str) -> None:
         )
     with engine.begin() as connection:
         if not tables:
+            if engine.dialect.name == "sqlite":  # two processes that both create it: one waits
+                connection.exec_driver_sql("BEGIN IMMEDIATE")
             schema.metadata.create_all(connection, checkfirst=True)
             rows = {"application": schema.APPLICATION, "version": str(schema.SCHEMA_VERSION)}
             present = {row.key for row in connection.execute(select(schema.about.c.key))}

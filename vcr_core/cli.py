@@ -1,0 +1,211 @@
+"""The command line: ``vcr-lab app | run | presets | doctor``.
+
+Bad input ends with one line on standard error and exit code 2.
+"""
+
+from __future__ import annotations
+
+import json
+import signal
+import socket
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+import vcr_core
+from vcr_core.config import RunConfig, override
+from vcr_core.errors import ConfigError, PortInUseError, VcrLabError
+from vcr_core.execution import threads_per_worker
+from vcr_core.presets import DEFAULT_PRESET, PRESETS, find_preset
+from vcr_core.store import CommandKind, RunState, Store, open_store
+
+DEFAULT_PORT = 8501
+
+app = typer.Typer(
+    name="vcr-lab",
+    help="Turn variance-covariance regularisation while a network trains, and see what it does.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+def main() -> None:
+    """Entry point of ``vcr-lab``."""
+    try:
+        app()
+    except VcrLabError as error:
+        print(f"vcr-lab: {error}", file=sys.stderr)
+        sys.exit(2)
+
+
+@app.command("app")
+def start_app(
+    port: Annotated[int, typer.Option(help="Port of the page.", min=1, max=65535)] = DEFAULT_PORT,
+    browser: Annotated[bool, typer.Option(help="Open the page in a browser.")] = True,
+) -> None:
+    """Start the page on this machine."""
+    check_port(port)
+    open_store().close()
+    from streamlit.web.cli import main as streamlit
+
+    headless = "false" if browser and sys.stdout.isatty() else "true"
+    arguments = ["--server.port", str(port), "--server.headless", headless]
+    print(f"VCR Lab: http://localhost:{port}  (Ctrl-C stops the page; running trainings go on)")
+    streamlit(["run", str(app_script()), *arguments])
+
+
+@app.command("run")
+def run_preset(
+    preset: Annotated[str, typer.Argument(help=f"One of {', '.join(PRESETS)}.")] = DEFAULT_PRESET,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="A setting as key=value, e.g. training.epochs=5. Repeatable."),
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="The seed of the run.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+) -> None:
+    """Train one run of a preset in this terminal; the page can watch it."""
+    changes = parse_settings(settings or [])
+    if seed is not None:
+        changes["seed"] = seed
+    changes.setdefault("execution.threads", None)
+    if changes["execution.threads"] is None:
+        changes["execution.threads"] = threads_per_worker()
+    config = override(find_preset(preset).config, changes)
+    store = open_store()
+    run_id = store.create_run(config, preset=preset, state=RunState.STARTING)
+    result = _train_here(store, run_id, quiet=as_json)
+    summary = {"run": run_id, "preset": preset, "config": config.model_dump(mode="json"), **result}
+    if as_json:
+        print(json.dumps(summary))
+    else:
+        _print_result(config, summary)
+
+
+def _train_here(store: Store, run_id: str, *, quiet: bool) -> Mapping[str, Any]:
+    """Carry out a run in this process with a progress bar; Ctrl-C stops it and keeps the results."""
+    from vcr_core.execution.runner import execute
+
+    console = Console(stderr=True, quiet=quiet or not sys.stderr.isatty())
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console) as progress, _stop_on_interrupt(store, run_id):
+        task = progress.add_task(f"run {run_id}", total=None)
+
+        def show(step: int, total: int, metrics: Mapping[str, float]) -> None:
+            loss = f"loss {metrics['loss/task']:.3f}" if "loss/task" in metrics else "probing"
+            progress.update(task, completed=step, total=total, description=loss)
+
+        outcome = execute(store, run_id, on_progress=show)
+    return {"state": outcome.state.value, **outcome.evaluation.summary(), "seconds": outcome.seconds}
+
+
+@contextmanager
+def _stop_on_interrupt(store: Store, run_id: str) -> Iterator[None]:
+    """The first Ctrl-C asks the run to stop and keep its results; a second one ends at once."""
+
+    def stop(_signal: int, _frame: object) -> None:
+        signal.signal(signal.SIGINT, before)
+        store.add_command(run_id, CommandKind.STOP)
+
+    before = signal.signal(signal.SIGINT, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _print_result(config: RunConfig, summary: Mapping[str, Any]) -> None:
+    table = Table(title=f"run {summary['run']}: {summary['state']} in {summary['seconds']:.1f} s")
+    table.add_column("task")
+    table.add_column("accuracy", justify="right")
+    table.add_row(f"{config.data.source} (source)", f"{summary['source_accuracy']:.3f}")
+    for name, accuracy in summary["transfer"].items():
+        table.add_row(f"{name} (transfer)", f"{accuracy:.3f}")
+    table.add_row("effective rank of the features", f"{summary['effective_rank']:.1f}")
+    Console().print(table)
+
+
+@app.command()
+def presets() -> None:
+    """List the ready-made experiments."""
+    table = Table("preset", "what it shows")
+    for preset in PRESETS.values():
+        table.add_row(preset.name, f"{preset.title}. {preset.summary}")
+    Console().print(table)
+
+
+@app.command()
+def doctor(
+    as_json: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False,
+) -> None:
+    """Say what is here: versions, devices, data, store."""
+    from vcr_core.execution.doctor import findings
+
+    found = findings()
+    if as_json:
+        print(json.dumps(found))
+        return
+    for title, entries in found.items():
+        table = Table(title=title, title_justify="left", show_header=False)
+        for name, value in entries.items():
+            table.add_row(name, str(value))
+        Console().print(table)
+
+
+def parse_settings(texts: list[str]) -> dict[str, Any]:
+    """``key=value`` texts as a mapping.
+
+    Raises:
+        ConfigError: a text without ``=``.
+    """
+    changes: dict[str, Any] = {}
+    for text in texts:
+        key, equals, value = text.partition("=")
+        if not equals:
+            raise ConfigError(f"expected key=value, got '{text}': for example training.epochs=5")
+        changes[key.strip()] = value.strip()
+    return changes
+
+
+def check_port(port: int) -> None:
+    """See that nobody listens on a port of this machine.
+
+    Raises:
+        PortInUseError: somebody does.
+    """
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.settimeout(0.5)
+        if probe.connect_ex(("127.0.0.1", port)) == 0:
+            raise PortInUseError(
+                f"expected a free port, but another program listens on {port}: if it is VCR Lab, "
+                f"open http://localhost:{port}; else choose another, e.g. --port {port + 1}"
+            )
+
+
+def app_script() -> Path:
+    """The page's entry script: in the clone beside this package, or inside the installed wheel."""
+    package = Path(vcr_core.__file__).parent
+    candidates = (package / "_bundle" / "app" / "main.py", package.parent / "app" / "main.py")
+    for script in candidates:
+        if script.is_file():
+            return script
+    raise VcrLabError(
+        f"expected the app's script at {candidates[0]}, found none: install VCR Lab again"
+    )
+
+
+if __name__ == "__main__":
+    main()

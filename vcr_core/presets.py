@@ -1,0 +1,104 @@
+"""Ready-made experiments: one click, one claim to see with your own eyes.
+
+The settings were found by search; ``docs/log.md`` tells what was tried, and
+``docs/results/presets.json`` holds what they give over five seeds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from vcr_core.config import (
+    DataConfig,
+    ModelConfig,
+    OptimizerConfig,
+    RegularizerConfig,
+    RunConfig,
+    TelemetryConfig,
+    TrainingConfig,
+    TransferConfig,
+)
+from vcr_core.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A named experiment. ``highlights`` are the targets on which the difference is plainest."""
+
+    name: str
+    title: str
+    summary: str
+    look_for: str
+    highlights: tuple[str, ...]
+    config: RunConfig
+
+
+_SPRITES = Preset(
+    name="sprites-shape",
+    title="Train for shape, transfer to colour",
+    summary=(
+        "Two networks learn to name the shape of a small rendered object. Nobody asks them about "
+        "its colour or what is behind it. Which of them still knows?"
+    ),
+    look_for=(
+        "Both name the shape. Watch colour and background: the plain network forgets them, "
+        "the regularised one keeps them. Scale and texture pay a little for it."
+    ),
+    highlights=("colour", "background"),
+    config=RunConfig(),
+)
+
+_DIGITS = Preset(
+    name="digits-parity",
+    title="Odd or even? And which digit?",
+    summary=(
+        "Real scanned digits. The networks learn only whether a digit is odd or even; then a "
+        "linear probe has to tell all ten digits apart from their features."
+    ),
+    look_for="The probe for the digit: features that collapsed onto odd-or-even lose the digit.",
+    highlights=("digit",),
+    config=RunConfig(
+        data=DataConfig(dataset="digits", source="parity"),
+        model=ModelConfig(name="mlp"),
+        regularizer=RegularizerConfig(variance_weight=1.0, covariance_weight=10.0),
+        optimizer=OptimizerConfig(learning_rate=1e-3),
+        training=TrainingConfig(epochs=40, batch_size=128),
+        transfer=TransferConfig(targets=("digit",)),
+    ),
+)
+
+_FASHION = Preset(
+    name="fashion-coarse",
+    title="Clothing or not? And which garment?",
+    summary=(
+        "Real photographs of garments. The networks learn only whether a picture shows clothing "
+        "or something else; then probes have to name the garment, and even handwritten digits."
+    ),
+    look_for="The probes for the garment and for the digits, a data set neither network has seen.",
+    highlights=("garment", "digits:digit"),
+    config=RunConfig(
+        data=DataConfig(dataset="fashion-mnist", source="clothing", train_size=10_000),
+        model=ModelConfig(name="mlp"),
+        optimizer=OptimizerConfig(learning_rate=1e-3),
+        training=TrainingConfig(epochs=10, batch_size=128),
+        transfer=TransferConfig(targets=("garment", "digits:digit")),
+        telemetry=TelemetryConfig(snapshots=20),
+    ),
+)
+
+PRESETS: Mapping[str, Preset] = {
+    preset.name: preset for preset in (_SPRITES, _DIGITS, _FASHION)
+}
+DEFAULT_PRESET = _SPRITES.name
+
+
+def find_preset(name: str) -> Preset:
+    """The preset of that name.
+
+    Raises:
+        ConfigError: there is none; the message lists those there are.
+    """
+    if name not in PRESETS:
+        raise ConfigError(f"expected one of {', '.join(PRESETS)}, got '{name}'", field="preset")
+    return PRESETS[name]

@@ -1,0 +1,34 @@
+"""When a run reports, keeps matrices and probes: fixed steps, so that twins do so together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from vcr_core.config import RunConfig
+
+
+@dataclass(frozen=True)
+class Cadence:
+    """The steps (counted from 1; 0 is before training) at which a run says something."""
+
+    total_steps: int
+    reports: frozenset[int]
+    snapshots: frozenset[int]
+    probes: frozenset[int]
+
+
+def cadence(config: RunConfig, *, train_size: int) -> Cadence:
+    """The steps of a run over ``train_size`` images; an incomplete last batch is left out."""
+    total = config.training.epochs * max(1, train_size // config.training.batch_size)
+    snapshots = evenly_spaced(total, config.telemetry.snapshots)
+    return Cadence(
+        total_steps=total,
+        reports=evenly_spaced(total, config.telemetry.reports) | snapshots,
+        snapshots=snapshots,
+        probes=evenly_spaced(total, config.transfer.probes),
+    )
+
+
+def evenly_spaced(total: int, count: int) -> frozenset[int]:
+    """The first step and ``count`` steps spread evenly up to and including ``total``."""
+    return frozenset({1, *(-(-total * k // count) for k in range(1, count + 1))})

@@ -1,0 +1,55 @@
+"""What the network knows now: the source task, and what linear probes read from its features."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from vcr_core import diagnostics
+from vcr_core.training.experiment import Experiment
+from vcr_core.transfer import extract_features, probe_all
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Accuracies as shares of 1, measured on held-out images."""
+
+    source_accuracy: float
+    transfer: Mapping[str, float]
+    effective_rank: float
+
+    def numbers(self) -> dict[str, float]:
+        """The evaluation as metrics of the store."""
+        return {
+            "source/accuracy": self.source_accuracy,
+            "features/effective_rank": self.effective_rank,
+            **{f"transfer/{name}": value for name, value in self.transfer.items()},
+        }
+
+    def summary(self) -> dict[str, Any]:
+        """The evaluation as the result of a run."""
+        return {
+            "source_accuracy": self.source_accuracy,
+            "transfer": dict(self.transfer),
+            "effective_rank": self.effective_rank,
+        }
+
+
+def evaluate(experiment: Experiment) -> Evaluation:
+    """Measure the source task and every transfer task; leaves the model and all chance untouched.
+
+    The effective rank is that of the penultimate features (N, D) of the held-out source images.
+    """
+    features = extract_features(experiment.model, experiment.test_images)
+    with torch.no_grad():
+        was_training = experiment.model.training
+        predicted = experiment.model.eval().head(features).argmax(dim=1)
+        experiment.model.train(was_training)
+        accuracy = (predicted == experiment.test_labels).float().mean()
+        covariance = torch.cov(features.float().T)
+        rank = diagnostics.effective_rank(covariance)
+    transfer = probe_all(experiment.model, experiment.tasks, l2=experiment.config.transfer.l2)
+    return Evaluation(float(accuracy), transfer, float(rank))

@@ -1,0 +1,169 @@
+"""From a configuration to everything a training loop needs, on the device."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from vcr_core import datasets, models, paths
+from vcr_core.config import DataConfig, ModelConfig, RegularizerConfig, RunConfig
+from vcr_core.datasets import Dataset, TransferTask
+from vcr_core.errors import ConfigError
+from vcr_core.models import Model
+from vcr_core.regularization import Regularization, attach
+from vcr_core.training.cadence import Cadence, cadence
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """A configuration made real: data and model on the device, the regulariser attached."""
+
+    config: RunConfig
+    device: torch.device
+    model: Model
+    regularization: Regularization
+    optimizer: torch.optim.Optimizer
+    train_images: Tensor
+    train_labels: Tensor
+    test_images: Tensor
+    test_labels: Tensor
+    tasks: tuple[TransferTask, ...]
+    cadence: Cadence
+
+
+def prepare(config: RunConfig) -> Experiment:
+    """Load the data, build the model, attach the regulariser.
+
+    Raises:
+        ConfigError: a batch larger than the data, an unknown name, a device that is not there.
+        DataError: a data set that cannot be found or read.
+        LayerNotFoundError: a layer that the model does not have.
+    """
+    device = pick_device(config.execution.device)
+    data = load_data(config.data)
+    _check_batch(config, len(data.train.images))
+    torch.manual_seed(config.seed)
+    model = build_model(config.model, data, source=config.data.source, seed=config.seed).to(device)
+    return Experiment(
+        config=config,
+        device=device,
+        model=model,
+        regularization=attach_regularizer(model, config.regularizer),
+        optimizer=torch.optim.AdamW(
+            model.parameters(),
+            lr=config.optimizer.learning_rate,
+            weight_decay=config.optimizer.weight_decay,
+            fused=True,
+        ),
+        train_images=data.train.images.to(device),
+        train_labels=data.train.labels[config.data.source].to(device),
+        test_images=data.test.images.to(device),
+        test_labels=data.test.labels[config.data.source].to(device),
+        tasks=_tasks(config, data, device),
+        cadence=cadence(config, train_size=len(data.train.images)),
+    )
+
+
+def load_data(config: DataConfig) -> Dataset:
+    """The images that a configuration asks for. The images do not depend on the run's seed."""
+    return datasets.load(
+        config.dataset,
+        train_size=config.train_size,
+        test_size=config.test_size,
+        folder=config.folder,
+        image_size=config.image_size,
+        shortcut=config.shortcut,
+        cache_folder=paths.data_folder(),
+    )
+
+
+def build_model(config: ModelConfig, data: Dataset, *, source: str, seed: int) -> Model:
+    """The network for the data's images and the source task's classes."""
+    if source not in data.class_names:
+        raise ConfigError(
+            f"expected one of {', '.join(data.class_names)}, got '{source}'", field="data.source"
+        )
+    return models.build(
+        config.name,
+        in_shape=tuple(data.train.images.shape[1:]),
+        num_classes=len(data.class_names[source]),
+        seed=seed,
+        width=config.width,
+        hidden=config.hidden,
+        dropout=config.dropout,
+    )
+
+
+def attach_regularizer(model: torch.nn.Module, config: RegularizerConfig) -> Regularization:
+    """Put variance-covariance regularisation on a model as a configuration says."""
+    layers: str | Sequence[str] = config.layers
+    if config.layers in {("blocks",), ("last",)}:
+        layers = config.layers[0]
+    return attach(
+        model,
+        variance_weight=config.variance_weight,
+        covariance_weight=config.covariance_weight,
+        layers=layers,
+        target_std=config.target_std,
+        eps=config.eps,
+        threshold=config.threshold,
+    )
+
+
+def pick_device(name: str) -> torch.device:
+    """The device of that name; ``auto`` takes CUDA, then MPS, then the CPU.
+
+    Raises:
+        ConfigError: the machine has no such device.
+    """
+    present = {
+        "cuda": torch.cuda.is_available(),
+        "mps": torch.backends.mps.is_available(),
+        "cpu": True,
+    }
+    if name == "auto":
+        name = next(device for device, there in present.items() if there)
+    if not present[name]:
+        there = ", ".join(device for device, is_there in present.items() if is_there)
+        raise ConfigError(
+            f"expected a device of this machine ({there}), got '{name}'", field="execution.device"
+        )
+    return torch.device(name)
+
+
+def _check_batch(config: RunConfig, train_size: int) -> None:
+    if config.training.batch_size > train_size:
+        raise ConfigError(
+            f"expected at most the {train_size} training images, got "
+            f"{config.training.batch_size}: choose a smaller batch",
+            field="training.batch_size",
+        )
+
+
+def _tasks(config: RunConfig, data: Dataset, device: torch.device) -> tuple[TransferTask, ...]:
+    tasks = datasets.transfer_tasks(
+        data,
+        config.targets,
+        train_size=config.transfer.train_size,
+        test_size=config.transfer.test_size,
+        cache_folder=paths.data_folder(),
+    )
+    moved: dict[int, Tensor] = {}
+
+    def on_device(images: Tensor) -> Tensor:
+        """Tasks that share images go on sharing them, so features are extracted once."""
+        if id(images) not in moved:
+            moved[id(images)] = images.to(device)
+        return moved[id(images)]
+
+    return tuple(
+        replace(
+            task,
+            train_images=on_device(task.train_images),
+            test_images=on_device(task.test_images),
+        )
+        for task in tasks
+    )
