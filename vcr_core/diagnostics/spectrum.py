@@ -1,0 +1,57 @@
+"""How many directions the features of a layer use, from the eigenvalues of their covariance.
+
+A rank measured on n samples cannot exceed n − 1: show n beside it.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from vcr_core.diagnostics.moments import require_covariance
+from vcr_core.errors import FeatureError
+
+
+def eigenvalues(covariance: Tensor) -> Tensor:
+    """Eigenvalues λ_k ≥ 0 of C (D, D), largest first, shape (D,).
+
+    Values below the rounding error of the largest, D · λ_1 · 1.2e-7, are set to 0: they are noise.
+    Computed on the CPU for devices without a symmetric eigensolver.
+    """
+    require_covariance(covariance)
+    matrix = covariance if covariance.dtype == torch.float64 else covariance.float()
+    matrix = matrix.cpu() if matrix.device.type == "mps" else matrix
+    values = torch.linalg.eigvalsh(matrix).flip(0).to(covariance.device)
+    floor = values[0] * len(values) * torch.finfo(torch.float32).eps
+    return torch.where(values > floor, values, 0.0)
+
+
+def effective_rank(source: Tensor) -> Tensor:
+    """RankMe: exp(−Σ p_k log p_k) with p_k = s_k / Σ s.
+
+    Args:
+        source: singular values s (K,), or a covariance (D, D), whose s_k = sqrt(λ_k).
+
+    1 for features on a line, D for equal spread in all directions, 0 for constant features.
+    Source: Garrido et al., arXiv 2210.02885; on centred features.
+    """
+    if source.ndim == 1 and source.numel() > 0:
+        singular_values = source.clamp(min=0)
+    elif source.ndim == 2:
+        singular_values = eigenvalues(source).sqrt()
+    else:
+        raise FeatureError(
+            "expected singular values of shape (K,) or a covariance of shape (D, D), "
+            f"got {tuple(source.shape)}"
+        )
+    total = singular_values.sum()
+    shares = singular_values / total.clamp(min=torch.finfo(total.dtype).tiny)
+    return torch.where(total > 0, torch.exp(torch.special.entr(shares).sum()), 0.0)
+
+
+def participation_ratio(covariance: Tensor) -> Tensor:
+    """(tr C)² / tr(C²): 1 for features on a line, D for equal spread, 0 for constant features."""
+    require_covariance(covariance)
+    squares = covariance.square().sum()
+    ratio = covariance.trace().square() / squares.clamp(min=torch.finfo(squares.dtype).tiny)
+    return torch.where(squares > 0, ratio, 0.0)

@@ -1,0 +1,96 @@
+"""Which layers of a model: blocks, the last one, names, or patterns."""
+
+from __future__ import annotations
+
+import fnmatch
+from collections.abc import Iterator, Sequence
+
+from torch import nn
+
+from vcr_core.errors import LayerNotFoundError
+
+BLOCK_CLASSES = frozenset(
+    {
+        "BasicBlock",  # ResNet (torchvision, timm)
+        "Bottleneck",
+        "CNBlock",  # ConvNeXt (torchvision)
+        "ConvNeXtBlock",  # ConvNeXt (timm)
+        "EncoderBlock",  # ViT (torchvision)
+        "Block",  # ViT (timm)
+    }
+)
+ACTIVATED_BY_WEIGHTS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
+MOST_CANDIDATES = 30
+
+
+def resolve_layers(model: nn.Module, layers: str | Sequence[str]) -> tuple[str, ...]:
+    """The names of the modules that ``layers`` means, in the order of the model.
+
+    Args:
+        model: any module.
+        layers: ``"blocks"``, ``"last"`` (the last block), a name, an fnmatch pattern such as
+            ``"layer[34].*"``, or a sequence of names and patterns.
+
+    Raises ``LayerNotFoundError``, with the names that there are, where nothing matches.
+    """
+    if layers == "blocks":
+        return _blocks(model)
+    if layers == "last":
+        return _blocks(model)[-1:]
+    patterns = (layers,) if isinstance(layers, str) else tuple(layers)
+    if not patterns:
+        raise LayerNotFoundError(f"expected at least one layer name, got none: {_choices(model)}")
+    names = [name for name, _ in model.named_modules() if name]
+    chosen = {name for pattern in patterns for name in _matches(model, names, pattern)}
+    return tuple(name for name in names if name in chosen)
+
+
+def _matches(model: nn.Module, names: list[str], pattern: str) -> list[str]:
+    found = [pattern] if pattern in names else fnmatch.filter(names, pattern)
+    if not found:
+        raise LayerNotFoundError(
+            f"no layer of {type(model).__name__} is called {pattern!r}: {_choices(model)}"
+        )
+    return found
+
+
+def _blocks(model: nn.Module) -> tuple[str, ...]:
+    named = getattr(model, "block_names", None)
+    if named is not None:
+        return resolve_layers(model, tuple(named))
+    found = tuple(_known_blocks(model)) or tuple(_sequential_blocks(model))
+    if not found:
+        raise LayerNotFoundError(
+            f"do not know the blocks of {type(model).__name__}: pass layers=[...] with names, "
+            f"or give the model a block_names tuple; {_choices(model)}"
+        )
+    return found
+
+
+def _known_blocks(model: nn.Module) -> Iterator[str]:
+    return (
+        name for name, module in model.named_modules() if type(module).__name__ in BLOCK_CLASSES
+    )
+
+
+def _sequential_blocks(model: nn.Module) -> Iterator[str]:
+    """In an ``nn.Sequential``: the last module before each next weighted one; the head is left out.
+
+    ``Linear, ReLU, Linear, ReLU, Linear`` has two blocks, which end at the two activations.
+    """
+    if not isinstance(model, nn.Sequential):
+        return
+    end = ""
+    for name, child in model.named_children():
+        starts_a_block = any(isinstance(part, ACTIVATED_BY_WEIGHTS) for part in child.modules())
+        if starts_a_block and end:
+            yield end
+        if starts_a_block or (end and not isinstance(child, (nn.Dropout, nn.Flatten))):
+            end = name
+
+
+def _choices(model: nn.Module) -> str:
+    names = [name for name, _ in model.named_modules() if name]
+    shown = ", ".join(names[:MOST_CANDIDATES]) or "(it has no sub-modules)"
+    more = len(names) - MOST_CANDIDATES
+    return f"its layers are {shown}" + (f" and {more} more" if more > 0 else "")
