@@ -1,0 +1,148 @@
+"""A form made from the configuration: one widget a field, its limits checked on the server.
+
+A value that a field refuses is said beside that field, and nothing can be started until it is
+mended; all other values stay as they were typed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal, get_args, get_origin
+
+import streamlit as st
+from pydantic.fields import FieldInfo
+from streamlit.delta_generator import DeltaGenerator
+
+from vcr_core.config import SECTIONS, RunConfig, fields, get_value, is_live, override
+from vcr_core.datasets.catalog import DATASETS
+from vcr_core.errors import ConfigError
+from vcr_core.models.catalog import MODELS
+
+TITLES = {
+    "data": "Data",
+    "model": "Network",
+    "regularizer": "Regularisation",
+    "optimizer": "Optimiser",
+    "training": "Length",
+    "transfer": "Transfer",
+    "telemetry": "Reports",
+    "execution": "Machine",
+}
+COLUMNS = 3
+
+
+def config_form(base: RunConfig, *, key: str) -> RunConfig | None:
+    """Show every setting of ``base`` for editing; returns the edited one, or None while one is bad.
+
+    ``key`` keeps what was typed apart from other forms (one per preset).
+    """
+    changes: dict[str, Any] = {}
+    notes: dict[str, DeltaGenerator] = {}
+    for tab, section in zip(st.tabs([TITLES[name] for name in SECTIONS]), SECTIONS, strict=True):
+        with tab:
+            names = [name for name in fields() if name.startswith(f"{section}.")]
+            _fields(names, base, changes, notes, key=key)
+    _fields(["seed"], base, changes, notes, key=key)
+    config, problems = check(base, changes)
+    for name, problem in problems.items():
+        notes.get(name, st.container()).error(problem, icon=":material/error:")
+    return config if not problems else None
+
+
+def check(
+    base: RunConfig, changes: Mapping[str, Any]
+) -> tuple[RunConfig, Mapping[str, str]]:
+    """Apply the changes that can be applied; the others are named with what is wrong."""
+    left, problems = dict(changes), dict[str, str]()
+    while True:
+        try:
+            return override(base, left), problems
+        except ConfigError as error:
+            culprit = error.field if error.field in left else next(iter(left), "")
+            problems[culprit] = error.message
+            if left.pop(culprit, None) is None:
+                return base, problems
+
+
+def _fields(
+    names: list[str],
+    base: RunConfig,
+    changes: dict[str, Any],
+    notes: dict[str, DeltaGenerator],
+    *,
+    key: str,
+) -> None:
+    columns = st.columns(COLUMNS)
+    for position, name in enumerate(names):
+        with columns[position % COLUMNS]:
+            dataset = changes.get("data.dataset", base.data.dataset)
+            value = get_value(base, name)
+            changes[name] = _widget(name, fields()[name], value, dataset=dataset, key=key)
+            notes[name] = st.container()
+
+
+def _widget(name: str, info: FieldInfo, value: Any, *, dataset: str, key: str) -> Any:
+    """The widget that suits a field, showing ``value`` at first."""
+    label, help_text = _label(info), _help(info)
+    key = f"{key}:{name}"
+    choices = _choices(name, info, dataset)
+    if choices is not None:
+        if isinstance(value, tuple):
+            chosen = [choice for choice in value if choice in choices]
+            key = f"{key}:{dataset}"
+            return tuple(st.multiselect(label, choices, chosen, help=help_text, key=key))
+        if name == "data.source":
+            key = f"{key}:{dataset}"
+        index = choices.index(value) if value in choices else 0
+        return st.selectbox(label, choices, index, help=help_text, key=key)
+    kinds = set(get_args(info.annotation)) or {info.annotation}
+    optional = type(None) in kinds
+    if int in kinds:
+        placeholder = "empty" if optional else None
+        return st.number_input(
+            label, value=value, step=1, help=help_text, placeholder=placeholder, key=key
+        )
+    if float in kinds:
+        return st.number_input(
+            label, value=value, format="%g", step=_step(value), help=help_text, key=key
+        )
+    text = ", ".join(map(str, value)) if isinstance(value, tuple) else value or ""
+    return st.text_input(label, text, help=help_text, key=key)
+
+
+def _choices(name: str, info: FieldInfo, dataset: str) -> list[str] | None:
+    """What a field can be chosen from; None where anything may be typed."""
+    factors = list(DATASETS[dataset].factors)
+    if get_origin(info.annotation) is Literal:
+        return list(get_args(info.annotation))
+    if name == "data.dataset":
+        return list(DATASETS)
+    if name == "model.name":
+        return list(MODELS)
+    if name == "data.source" and factors:
+        return factors
+    if name == "transfer.targets" and factors:
+        others = [
+            f"{other}:{factor}"
+            for other, about in DATASETS.items()
+            for factor in about.factors
+            if other != dataset
+        ]
+        return [*factors, *others]
+    return None
+
+
+def _label(info: FieldInfo) -> str:
+    extra = info.json_schema_extra
+    unit = extra.get("unit") if isinstance(extra, dict) else ""
+    return f"{info.title} ({unit})" if unit and unit not in str(info.title).lower() else str(info.title)
+
+
+def _help(info: FieldInfo) -> str:
+    text = info.description or ""
+    return f"{text} Can be changed while a run trains." if is_live(info) else text
+
+
+def _step(value: float | None) -> float:
+    """A step of about a tenth of the value, so that the arrows move it sensibly."""
+    return float(f"{value / 10:.0e}") if value else 0.1

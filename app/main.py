@@ -1,0 +1,32 @@
+"""Entry of the page: ``streamlit run app/main.py`` or ``vcr-lab app``."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+if str(ROOT) not in sys.path:  # streamlit puts this script's folder on the path, not its parent
+    sys.path.insert(0, str(ROOT))
+
+import pandas as pd  # noqa: E402, F401  plotly imports it lazily: sessions that open together race
+import streamlit as st  # noqa: E402
+
+from app.state import lab_store, open_lab  # noqa: E402
+from vcr_core.errors import StoreError  # noqa: E402
+
+st.set_page_config(page_title="VCR Lab", page_icon="🎛️", layout="wide")
+try:
+    lab_store()
+except StoreError as error:
+    st.error(f"**The store cannot be used.** {error}")
+    st.stop()
+open_lab()
+page = st.navigation(
+    [
+        st.Page(ROOT / "pages" / "lab.py", title="Lab", icon=":material/science:", default=True),
+        st.Page(ROOT / "pages" / "runs.py", title="Runs", icon=":material/list:", url_path="runs"),
+    ],
+    position="top",
+)
+page.run()

@@ -1,0 +1,19 @@
+"""The lab: choose a preset, start twins, watch them, turn the knobs."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from app.live_page import show_run
+from app.setup import setup
+from app.state import UnknownRunError, watched
+
+try:
+    shown = watched()
+except UnknownRunError as error:
+    shown = None
+    st.warning(f"The link names a run that is not here: {error}", icon=":material/search_off:")
+
+setup(collapsed=shown is not None)
+if shown is not None:
+    show_run(shown)
