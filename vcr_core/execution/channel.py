@@ -114,4 +114,6 @@ class StoreChannel:
 
     def settle(self, command: Command, *, step: int, reason: str | None = None) -> None:
         """Acknowledge a command."""
-        self.store.settle_command(command.id, applied_step=step, reason=reason)
+        self.store.settle_command(
+            command.id, applied_step=step if reason is None else None, reason=reason
+        )

@@ -33,6 +33,8 @@ ROUND_SECONDS = 0.1
 BEAT_SECONDS = 1.0
 SILENCE_SECONDS = 8.0
 LOG_LINES = 30
+HIRE_TRIES = 3
+LONGEST_HIRE_PAUSE_SECONDS = 30.0
 ACTIVE = (RunState.STARTING, RunState.RUNNING, RunState.PAUSED)
 
 
@@ -74,6 +76,8 @@ class Dispatcher:
     holder: str = field(default_factory=lambda: uuid.uuid4().hex[:12])
     workers: list[Worker] = field(default_factory=list)
     stopping: bool = False
+    early_deaths: int = 0
+    hire_after: float = 0.0
 
     def serve(self) -> None:
         """Rounds until there is nothing to stay for, or somebody else has the lease."""
@@ -104,9 +108,10 @@ class Dispatcher:
     def _round(self) -> None:
         """Bury the dead, free the finished, keep workers warm, give out queued runs."""
         for worker in self.workers:
+            self._mourn(worker)
             self._settle(worker)
         self.workers = [worker for worker in self.workers if worker.is_alive]
-        while len(self.workers) < slots():
+        while len(self.workers) < slots() and time.monotonic() >= self.hire_after:
             self.workers.append(self._hire())
         idle = [worker for worker in self.workers if worker.run_id is None]
         if not idle:
@@ -119,6 +124,18 @@ class Dispatcher:
             ):
                 worker.give(run.id)
 
+    def _mourn(self, worker: Worker) -> None:
+        """Hire more slowly while workers die before they get a run; give up on waiting runs."""
+        if worker.is_alive or worker.run_id is not None:
+            return
+        self.early_deaths += 1
+        pause = min(2.0**self.early_deaths, LONGEST_HIRE_PAUSE_SECONDS)
+        self.hire_after = time.monotonic() + pause
+        if self.early_deaths >= HIRE_TRIES:
+            for run in self.store.runs(states=[RunState.QUEUED]):
+                code = exit_words(worker.process.returncode)
+                self._fail(run, f"no worker could be started ({code})", worker.last_words())
+
     def _settle(self, worker: Worker) -> None:
         """Free a worker whose run is over; fail the run of a worker that died."""
         if worker.run_id is None:
@@ -130,6 +147,7 @@ class Dispatcher:
             self._fail(run, f"the worker process died ({exit_words(code)})", worker.last_words())
         if run.state.is_over or not alive:
             worker.run_id = None
+            self.early_deaths = 0
 
     def _fail_silent_runs(self) -> None:
         """Fail runs of another dispatcher's workers that have not beaten for a while."""
