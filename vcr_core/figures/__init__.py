@@ -1,0 +1,53 @@
+"""Charts as data, their numbers by cursor, and Plotly figures of them. Imports no torch."""
+
+from __future__ import annotations
+
+from vcr_core.figures.charts import (
+    ArrayKey,
+    Axis,
+    Chart,
+    Panel,
+    Readout,
+    RunLine,
+    SeriesKey,
+    Trace,
+    accuracy_chart,
+    covariance_chart,
+    hinge_chart,
+    loss_chart,
+    penalty_chart,
+    rank_chart,
+    run_lines,
+    spectrum_chart,
+    spread_chart,
+)
+from vcr_core.figures.export import plotly_folder, to_figure
+from vcr_core.figures.history import START, Cursor, History, Mark, Series, read_history
+
+__all__ = [
+    "START",
+    "ArrayKey",
+    "Axis",
+    "Chart",
+    "Cursor",
+    "History",
+    "Mark",
+    "Panel",
+    "Readout",
+    "RunLine",
+    "Series",
+    "SeriesKey",
+    "Trace",
+    "accuracy_chart",
+    "covariance_chart",
+    "hinge_chart",
+    "loss_chart",
+    "penalty_chart",
+    "plotly_folder",
+    "rank_chart",
+    "read_history",
+    "run_lines",
+    "spectrum_chart",
+    "spread_chart",
+    "to_figure",
+]

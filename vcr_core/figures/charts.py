@@ -1,0 +1,383 @@
+"""Charts as data: what is shown, in which words, from which numbers. No drawing happens here.
+
+A :class:`Chart` has one or more :class:`Panel`; a panel has traces, and each trace names the series
+or the array of a run that it shows. The same definitions feed the live page
+(``app.live_view``), notebooks and exports (:func:`vcr_core.figures.to_figure`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+from vcr_core.store import Role, Run
+
+TraceKind = Literal["line", "band-edge", "band", "heatmap", "profile"]
+Size = Literal["full", "half", "third"]
+Matrix = Literal["covariance", "correlation"]
+
+
+class SeriesKey(NamedTuple):
+    """A number of a run over its steps."""
+
+    run: str
+    name: str
+
+
+class ArrayKey(NamedTuple):
+    """The newest matrix or vector of a layer of a run."""
+
+    run: str
+    layer: str
+    kind: str
+
+
+@dataclass(frozen=True)
+class RunLine:
+    """How a run looks in every chart: its name, its colour (a token of the theme), its dash."""
+
+    id: str
+    label: str
+    tone: str
+    dash: str = "solid"
+
+
+@dataclass(frozen=True)
+class Trace:
+    """One line, one edge of a band, or one heatmap.
+
+    A ``band`` is filled down to the ``band-edge`` that stands right before it.
+    """
+
+    kind: TraceKind
+    run: RunLine
+    source: SeriesKey | ArrayKey
+    label: str = ""
+
+
+@dataclass(frozen=True)
+class Axis:
+    """Range, number format (d3) and scale of an axis."""
+
+    title: str = ""
+    range: tuple[float, float] | None = None
+    format: str = ""
+    log: bool = False
+    from_zero: bool = False
+
+
+@dataclass(frozen=True)
+class Readout:
+    """The latest value of a series, written beside the panel's title."""
+
+    run: RunLine
+    source: SeriesKey
+    format: Literal["percent", "number"] = "number"
+    caption: str = ""
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One small plot: a title, its traces and its axes."""
+
+    id: str
+    title: str
+    traces: tuple[Trace, ...]
+    y: Axis = Axis()
+    x: Axis = Axis()
+    tag: str = ""
+    readouts: tuple[Readout, ...] = ()
+    target: float | None = None
+    highlighted: bool = False
+
+
+@dataclass(frozen=True)
+class Chart:
+    """Panels under one title, with one sentence for a person who has not read the paper."""
+
+    id: str
+    title: str
+    help: str
+    panels: tuple[Panel, ...]
+    size: Size = "half"
+    height: int = 230
+    compact: bool = False
+
+    def traces(self) -> Iterator[Trace]:
+        """All traces of all panels."""
+        for panel in self.panels:
+            yield from panel.traces
+
+    def sources(self) -> set[SeriesKey | ArrayKey]:
+        """Everything that has to be read to draw the chart."""
+        readouts = (readout.source for panel in self.panels for readout in panel.readouts)
+        return {trace.source for trace in self.traces()} | set(readouts)
+
+
+TONES = ("regularized", "third", "fourth")
+DASHES = ("solid", "dot", "dashdot")
+
+
+def run_lines(runs: Sequence[Run]) -> tuple[RunLine, ...]:
+    """How runs look: the baseline dashed and orange, the regularised one solid and blue."""
+    lines = []
+    others = 0
+    for run in runs:
+        if run.role is Role.BASELINE:
+            lines.append(RunLine(run.id, "without VCR", "baseline", "dash"))
+            continue
+        label = "with VCR" if run.role is Role.REGULARIZED else "this run"
+        index = others % len(TONES)
+        lines.append(RunLine(run.id, label, TONES[index], DASHES[index]))
+        others += 1
+    return tuple(lines)
+
+
+def _steps(total_steps: int | None) -> Axis:
+    return Axis(title="step", range=(0.0, float(total_steps)) if total_steps else None)
+
+
+def _lines(runs: Sequence[RunLine], name: str) -> tuple[Trace, ...]:
+    return tuple(Trace("line", run, SeriesKey(run.id, name), run.label) for run in runs)
+
+
+def _readouts(
+    runs: Sequence[RunLine], name: str, *, percent: bool = False, caption: str = ""
+) -> tuple[Readout, ...]:
+    return tuple(
+        Readout(run, SeriesKey(run.id, name), "percent" if percent else "number", caption)
+        for run in runs
+    )
+
+
+def accuracy_chart(
+    runs: Sequence[RunLine],
+    *,
+    source: str,
+    targets: Sequence[str],
+    total_steps: int | None = None,
+) -> Chart:
+    """The hero: accuracy on the task that was trained, then on every task that was not."""
+    y = Axis(range=(0.0, 1.04), format=".0%")
+    names = [("source/accuracy", source, "trained on")]
+    names += [(f"transfer/{target}", target, "transfer to") for target in targets]
+    panels = tuple(
+        Panel(
+            id=name,
+            title=title,
+            tag=tag,
+            traces=_lines(runs, name),
+            readouts=_readouts(runs, name, percent=True),
+            y=y,
+            x=_steps(total_steps),
+            highlighted=name == "source/accuracy",
+        )
+        for name, title, tag in names
+    )
+    return Chart(
+        id="accuracy",
+        title="What the network knows",
+        help="The network learns only the first task; the others ask what a simple linear "
+        "classifier can still read from its features, in per cent of held-out images.",
+        panels=panels,
+        size="full",
+        height=150,
+        compact=True,
+    )
+
+
+def loss_chart(runs: Sequence[RunLine], *, total_steps: int | None = None) -> Chart:
+    """The loss of the source task."""
+    panel = Panel(
+        id="loss/task",
+        title="source loss",
+        traces=_lines(runs, "loss/task"),
+        readouts=_readouts(runs, "loss/task"),
+        y=Axis(from_zero=True),
+        x=_steps(total_steps),
+    )
+    return Chart(
+        id="loss",
+        title="How well it solves its own task",
+        help="The error that training pushes down; lower is better, and VCR should not spoil it.",
+        panels=(panel,),
+    )
+
+
+def penalty_chart(runs: Sequence[RunLine], *, total_steps: int | None = None) -> Chart:
+    """The two terms of VCR and what they add to the loss."""
+    names = (
+        ("loss/variance", "variance term", "features that go flat"),
+        ("loss/covariance", "covariance term", "features that repeat each other"),
+        ("loss/penalty", "added to the loss", "terms × weights"),
+    )
+    panels = tuple(
+        Panel(
+            id=name,
+            title=title,
+            tag=tag,
+            traces=_lines(runs, name),
+            readouts=_readouts(runs, name),
+            y=Axis(from_zero=True),
+            x=_steps(total_steps),
+        )
+        for name, title, tag in names
+    )
+    return Chart(
+        id="penalty",
+        title="What VCR complains about",
+        help="The variance term is high where features are flat, the covariance term where they "
+        "copy each other; both are summed over all layers, before their weights.",
+        panels=panels,
+        size="full",
+        height=170,
+    )
+
+
+def spread_chart(
+    runs: Sequence[RunLine],
+    layers: Sequence[str],
+    *,
+    target: float = 1.0,
+    total_steps: int | None = None,
+) -> Chart:
+    """Quantiles of the features' standard deviations in one or more layers, against the target."""
+    panels = tuple(
+        Panel(
+            id=f"spread/{index}",
+            title=layer,
+            traces=tuple(trace for run in runs for trace in _quantile_traces(run, layer)),
+            readouts=_readouts(runs, f"layer/{layer}/std_q50", caption="median"),
+            y=Axis(from_zero=True),
+            x=_steps(total_steps),
+            target=target,
+        )
+        for index, layer in enumerate(layers)
+    )
+    return Chart(
+        id="spread",
+        title="How far features spread",
+        help="The standard deviation of a layer's features: the line is the middle feature, the "
+        f"bands hold half and nine tenths of them. VCR lifts whatever is below {target:g}.",
+        panels=panels,
+        size="full" if len(layers) > 1 else "half",
+        height=180 if len(layers) > 1 else 230,
+        compact=len(layers) > 3,
+    )
+
+
+def _quantile_traces(run: RunLine, layer: str) -> Iterator[Trace]:
+    def key(quantile: str) -> SeriesKey:
+        return SeriesKey(run.id, f"layer/{layer}/std_{quantile}")
+
+    yield Trace("band-edge", run, key("q05"), "lowest 5 %")
+    yield Trace("band", run, key("q95"), "highest 5 %")
+    yield Trace("band-edge", run, key("q25"), "lower quarter")
+    yield Trace("band", run, key("q75"), "upper quarter")
+    yield Trace("line", run, key("q50"), run.label)
+
+
+def covariance_chart(
+    runs: Sequence[RunLine], layer: str, *, matrix: Matrix = "correlation"
+) -> Chart:
+    """Covariances or correlations of a layer's features, the runs side by side."""
+    panels = tuple(
+        Panel(
+            id=f"matrix/{run.tone}",
+            title=run.label,
+            traces=(Trace("heatmap", run, ArrayKey(run.id, layer, matrix), run.label),),
+            readouts=(
+                Readout(
+                    run, SeriesKey(run.id, f"layer/{layer}/rms_correlation"), caption="typical |r|"
+                ),
+            ),
+        )
+        for run in runs
+    )
+    what = "Correlation" if matrix == "correlation" else "Covariance"
+    return Chart(
+        id="covariance",
+        title=f"{what} of the features of {layer}",
+        help="Every row and column is a feature; colour away from the diagonal means that two "
+        "features carry the same news. VCR clears it away.",
+        panels=panels,
+        size="half",
+        height=300,
+    )
+
+
+def rank_chart(
+    runs: Sequence[RunLine], layers: Sequence[str] = (), *, total_steps: int | None = None
+) -> Chart:
+    """Effective rank of the final features, and of the given layers."""
+    names = [("features/effective_rank", "final features")]
+    names += [(f"layer/{layer}/effective_rank", layer) for layer in layers]
+    panels = tuple(
+        Panel(
+            id=name,
+            title=title,
+            traces=_lines(runs, name),
+            readouts=_readouts(runs, name),
+            y=Axis(from_zero=True),
+            x=_steps(total_steps),
+        )
+        for name, title in names
+    )
+    return Chart(
+        id="rank",
+        title="How many directions are in use",
+        help="The effective rank counts the independent directions that the features fill; "
+        "a collapsed network uses a few, whatever its width.",
+        panels=panels,
+        size="half" if len(panels) == 1 else "full",
+        height=230 if len(panels) == 1 else 170,
+        compact=len(panels) > 4,
+    )
+
+
+def hinge_chart(
+    runs: Sequence[RunLine], layers: Sequence[str], *, total_steps: int | None = None
+) -> Chart:
+    """Share of a layer's features whose standard deviation is below the target."""
+    panels = tuple(
+        Panel(
+            id=f"hinges/{index}",
+            title=layer,
+            traces=_lines(runs, f"layer/{layer}/active_hinges"),
+            readouts=_readouts(runs, f"layer/{layer}/active_hinges", percent=True),
+            y=Axis(range=(0.0, 1.04), format=".0%"),
+            x=_steps(total_steps),
+        )
+        for index, layer in enumerate(layers)
+    )
+    return Chart(
+        id="hinges",
+        title="How many features are too flat",
+        help="The share of a layer's features that spread less than the target: "
+        "only these feel the variance term.",
+        panels=panels,
+        size="half" if len(panels) == 1 else "full",
+        height=230 if len(panels) == 1 else 170,
+        compact=len(panels) > 4,
+    )
+
+
+def spectrum_chart(runs: Sequence[RunLine], layer: str) -> Chart:
+    """Eigenvalues of a layer's covariance, largest first."""
+    panel = Panel(
+        id="spectrum",
+        title=layer,
+        traces=tuple(
+            Trace("profile", run, ArrayKey(run.id, layer, "spectrum"), run.label) for run in runs
+        ),
+        y=Axis(title="variance", log=True, format="~g"),
+        x=Axis(title="direction, strongest first"),
+    )
+    return Chart(
+        id="spectrum",
+        title=f"Where the variance of {layer} lies",
+        help="How much the features vary along each independent direction; a line that falls "
+        "steeply means that a few directions say everything.",
+        panels=(panel,),
+    )

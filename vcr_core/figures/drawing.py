@@ -1,0 +1,202 @@
+"""Charts as Plotly drawings in plain dictionaries, with colour tokens and without numbers.
+
+Both the browser and :func:`vcr_core.figures.to_figure` draw from what is made here, so a chart
+looks the same live, in a notebook and in an export. Plotly itself is not needed for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from vcr_core.figures.charts import Axis, Chart, Panel, Trace
+from vcr_core.figures.history import Mark
+from vcr_core.figures.theme import FONT
+
+Drawing = dict[str, Any]
+
+LABELLED_MARKS = 3
+
+
+def draw_trace(trace: Trace, *, compact: bool = False) -> Drawing:
+    """A trace's looks; x and y (or z) are filled in by whoever has the numbers."""
+    if trace.kind == "heatmap":
+        return _heatmap(trace)
+    drawing: Drawing = {
+        "type": "scatter",
+        "mode": "lines",
+        "name": trace.label,
+        "line": {"color": f"${trace.run.tone}", "dash": trace.run.dash, "width": 2.4},
+        "hovertemplate": f"{trace.label} <b>%{{y}}</b><extra></extra>",
+        "connectgaps": True,
+    }
+    if trace.kind in {"band", "band-edge"}:
+        drawing["line"] = {"width": 0, "color": f"${trace.run.tone}"}
+        drawing["hoverinfo"] = "skip"
+        del drawing["hovertemplate"]
+    if trace.kind == "band":
+        drawing |= {"fill": "tonexty", "fillcolor": f"${trace.run.tone}-soft"}
+    if compact and trace.kind == "line":
+        drawing |= {"mode": "lines+markers", "marker": {"size": 5, "color": f"${trace.run.tone}"}}
+    return drawing
+
+
+def _heatmap(trace: Trace) -> Drawing:
+    return {
+        "type": "heatmap",
+        "name": trace.label,
+        "colorscale": "$diverging",
+        "showscale": False,
+        "hovertemplate": "features %{y} and %{x}: <b>%{z:.3f}</b><extra></extra>",
+    }
+
+
+def draw_layout(panel: Panel, *, compact: bool = False) -> Drawing:
+    """A panel's axes and margins."""
+    layout: Drawing = {
+        "uirevision": _view_of(panel),
+        "autosize": True,
+        "showlegend": False,
+        "font": {"family": FONT, "size": 11 if compact else 12, "color": "$muted"},
+        "paper_bgcolor": "$paper",
+        "plot_bgcolor": "$paper",
+        "hovermode": "x unified",
+        "hoverlabel": {
+            "bgcolor": "$paper",
+            "bordercolor": "$axis",
+            "font": {"family": FONT, "size": 12, "color": "$ink"},
+        },
+        "modebar": {"bgcolor": "rgba(0,0,0,0)", "color": "$muted", "activecolor": "$ink"},
+        "dragmode": "zoom",
+        "shapes": [],
+        "annotations": [],
+    }
+    if any(trace.kind == "heatmap" for trace in panel.traces):
+        return layout | _square_layout()
+    layout |= {
+        "margin": {"l": 34, "r": 8, "t": 6, "b": 22}
+        if compact
+        else {"l": 44, "r": 12, "t": 8, "b": 36},
+        "xaxis": _axis(panel.x, compact=compact) | {"hoverformat": "~g"},
+        "yaxis": _axis(panel.y, compact=compact),
+    }
+    if panel.target is not None:
+        layout["shapes"] = [_target_line(panel.target)]
+        layout["annotations"] = [_target_label(panel.target)]
+    return layout
+
+
+def _view_of(panel: Panel) -> str:
+    """``uirevision``, constant while the same runs are shown: zoom survives every update."""
+    return " ".join(dict.fromkeys(trace.run.id for trace in panel.traces))
+
+
+def _square_layout() -> Drawing:
+    bare = {"visible": False, "constrain": "domain", "fixedrange": False}
+    return {
+        "margin": {"l": 0, "r": 0, "t": 0, "b": 0},
+        "hovermode": "closest",
+        "xaxis": bare,
+        "yaxis": bare | {"scaleanchor": "x", "autorange": "reversed"},
+    }
+
+
+def _axis(axis: Axis, *, compact: bool) -> Drawing:
+    drawing: Drawing = {
+        "type": "log" if axis.log else "linear",
+        "gridcolor": "$grid",
+        "linecolor": "$axis",
+        "zeroline": False,
+        "nticks": 4 if compact else 6,
+        "automargin": False,
+        "tickfont": {"color": "$muted"},
+    }
+    if axis.title and not compact:
+        drawing["title"] = {"text": axis.title, "standoff": 6, "font": {"color": "$muted"}}
+    if axis.range is not None:
+        drawing["range"] = list(axis.range)
+    elif axis.from_zero:
+        drawing["rangemode"] = "tozero"
+    if axis.format:
+        drawing["tickformat"] = axis.format
+        drawing["hoverformat"] = ".1%" if axis.format.endswith("%") else axis.format
+    else:
+        drawing["hoverformat"] = ".4~g"
+    return drawing
+
+
+def _target_line(target: float) -> Drawing:
+    return {
+        "type": "line",
+        "xref": "paper",
+        "x0": 0,
+        "x1": 1,
+        "yref": "y",
+        "y0": target,
+        "y1": target,
+        "line": {"color": "$ink", "width": 1, "dash": "dot"},
+    }
+
+
+def _target_label(target: float) -> Drawing:
+    return {
+        "text": "target",
+        "xref": "paper",
+        "x": 1,
+        "xanchor": "right",
+        "yref": "y",
+        "y": target,
+        "yanchor": "bottom",
+        "showarrow": False,
+        "font": {"size": 11, "color": "$ink"},
+    }
+
+
+def draw_marks(marks: Sequence[Mark]) -> Drawing:
+    """Thin vertical lines for every knob that was turned, and labels for the newest ones."""
+    labelled = list(marks)[-LABELLED_MARKS:]
+    return {
+        "shapes": [_mark_line(mark) for mark in marks],
+        "annotations": [_mark_label(mark, row) for row, mark in enumerate(reversed(labelled))],
+    }
+
+
+def _mark_line(mark: Mark) -> Drawing:
+    return {
+        "type": "line",
+        "xref": "x",
+        "x0": mark.step,
+        "x1": mark.step,
+        "yref": "paper",
+        "y0": 0,
+        "y1": 1,
+        "line": {"color": "$mark", "width": 1.2, "dash": "dot"},
+    }
+
+
+def _mark_label(mark: Mark, row: int) -> Drawing:
+    return {
+        "text": mark.text,
+        "xref": "x",
+        "x": mark.step,
+        "xanchor": "auto",
+        "yref": "paper",
+        "y": 1,
+        "yshift": -14 * row,
+        "yanchor": "top",
+        "showarrow": False,
+        "bgcolor": "$paper",
+        "opacity": 0.92,
+        "font": {"size": 11, "color": "$mark"},
+    }
+
+
+def shows_steps(panel: Panel) -> bool:
+    """Whether the panel's x axis is the training step, so that marks belong on it."""
+    return all(trace.kind in {"line", "band", "band-edge"} for trace in panel.traces)
+
+
+def describe(chart: Chart, panel: Panel) -> str:
+    """What a screen reader says for a panel."""
+    runs = " and ".join(dict.fromkeys(trace.run.label for trace in panel.traces))
+    return f"{chart.title}: {panel.title}, {runs}. {chart.help}"
