@@ -67,7 +67,7 @@ MODELS: Mapping[str, ModelInfo] = {
                 "Fully connected layers with ReLU. The simplest network there is, and one whose "
                 "features collapse readily."
             ),
-            options=("hidden", "norm", "dropout"),
+            options=("hidden", "dropout"),
             names_for=_mlp_blocks,
         ),
         ModelInfo(

@@ -1,0 +1,52 @@
+"""A multi-layer perceptron: the network whose features collapse most readily."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any
+
+from torch import Tensor, nn
+
+from vcr_core.models.base import Model, classifier, register
+
+
+class MLP(Model):
+    """Flattened pixels, then a linear layer and a ReLU per hidden size."""
+
+    def __init__(
+        self,
+        in_shape: tuple[int, int, int],
+        num_classes: int,
+        *,
+        hidden: Sequence[int],
+        dropout: float,
+    ) -> None:
+        super().__init__()
+        sizes = (math.prod(in_shape), *hidden)
+        self.flatten = nn.Flatten()
+        self.blocks = nn.Sequential(
+            *(nn.Sequential(nn.Linear(before, after), nn.ReLU()) for before, after in pairwise(sizes))
+        )
+        self.feature_dim = sizes[-1]
+        self.head = classifier(self.feature_dim, num_classes, dropout)
+        self.block_names = tuple(f"blocks.{index}" for index in range(len(self.blocks)))
+
+    def features(self, x: Tensor) -> Tensor:
+        """Penultimate features (N, last hidden size)."""
+        features: Tensor = self.blocks(self.flatten(x))
+        return features
+
+
+@register
+def mlp(
+    *,
+    in_shape: tuple[int, int, int],
+    num_classes: int,
+    hidden: Sequence[int],
+    dropout: float,
+    **_: Any,
+) -> MLP:
+    """The perceptron for images (C, H, W)."""
+    return MLP(in_shape, num_classes, hidden=hidden, dropout=dropout)

@@ -1,0 +1,65 @@
+"""A residual network that learns in seconds on a laptop."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor, nn
+from torch.nn import functional
+
+from vcr_core.models.base import Model, classifier, register
+
+
+class ResidualBlock(nn.Module):
+    """relu(x' + bn(conv(relu(bn(conv(x)))))), where x' is x or its 1x1 projection."""
+
+    def __init__(self, channels_in: int, channels_out: int, stride: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(channels_in, channels_out, 3, stride, 1, bias=False)
+        self.norm1 = nn.BatchNorm2d(channels_out)
+        self.conv2 = nn.Conv2d(channels_out, channels_out, 3, 1, 1, bias=False)
+        self.norm2 = nn.BatchNorm2d(channels_out)
+        self.shortcut = (
+            nn.Identity()
+            if stride == 1 and channels_in == channels_out
+            else nn.Conv2d(channels_in, channels_out, 1, stride, bias=False)
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, H, W) -> (N, C', H / stride, W / stride)."""
+        z = functional.relu(self.norm1(self.conv1(x)))
+        return functional.relu(self.norm2(self.conv2(z)) + self.shortcut(x))
+
+
+class SmallResNet(Model):
+    """A stem, three residual blocks of ``width``, 2 and 4 times ``width`` channels, the mean."""
+
+    def __init__(
+        self, in_shape: tuple[int, int, int], num_classes: int, *, width: int, dropout: float
+    ) -> None:
+        super().__init__()
+        self.stem = nn.Sequential(
+            nn.Conv2d(in_shape[0], width, 3, 1, 1, bias=False), nn.BatchNorm2d(width), nn.ReLU()
+        )
+        self.blocks = nn.Sequential(
+            ResidualBlock(width, width, stride=1),
+            ResidualBlock(width, 2 * width, stride=2),
+            ResidualBlock(2 * width, 4 * width, stride=2),
+        )
+        self.pool = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
+        self.feature_dim = 4 * width
+        self.head = classifier(self.feature_dim, num_classes, dropout)
+        self.block_names = (*(f"blocks.{index}" for index in range(len(self.blocks))), "pool")
+
+    def features(self, x: Tensor) -> Tensor:
+        """Penultimate features (N, 4 · width)."""
+        features: Tensor = self.pool(self.blocks(self.stem(x)))
+        return features
+
+
+@register
+def small_resnet(
+    *, in_shape: tuple[int, int, int], num_classes: int, width: int, dropout: float, **_: Any
+) -> SmallResNet:
+    """The small ResNet for images (C, H, W)."""
+    return SmallResNet(in_shape, num_classes, width=width, dropout=dropout)

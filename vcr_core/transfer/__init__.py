@@ -1,0 +1,8 @@
+"""Transfer: frozen features once, then what a linear probe reads from them."""
+
+from __future__ import annotations
+
+from vcr_core.transfer.features import extract_features, frozen
+from vcr_core.transfer.probe import LinearProbe, fit_probe, probe_all
+
+__all__ = ["LinearProbe", "extract_features", "fit_probe", "frozen", "probe_all"]

@@ -1,0 +1,148 @@
+"""Linear probes: what a linear classifier can read from frozen features.
+
+The probe minimises, over weights W (D, K) and bias b (K,),
+
+    mean cross-entropy(standardised features @ W + b, labels) + l2 / 2 · ‖W‖²
+
+by L-BFGS from zero, in float64 where the device has it: the objective is convex, so the answer
+depends on the features alone. It is scikit-learn's ``LogisticRegression(C=1 / (l2 · N))``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from vcr_core.errors import DataError, FeatureError
+from vcr_core.models import Model
+from vcr_core.transfer.features import extract_features
+
+if TYPE_CHECKING:
+    from vcr_core.datasets import TransferTask
+
+DEFAULT_L2 = 1e-3
+MAX_ITERATIONS = 200
+GRADIENT_TOLERANCE = 1e-5
+
+
+@dataclass(frozen=True)
+class LinearProbe:
+    """A fitted probe. ``weights`` (D, K) and ``bias`` (K,) act on standardised features."""
+
+    mean: Tensor
+    scale: Tensor
+    weights: Tensor
+    bias: Tensor
+    iterations: int
+
+    def logits(self, features: Tensor) -> Tensor:
+        """Logits (N, K) of features (N, D)."""
+        z = (features.to(self.mean) - self.mean) / self.scale
+        return z @ self.weights + self.bias
+
+    def accuracy(self, features: Tensor, labels: Tensor) -> float:
+        """Share of features (N, D) whose label (N,) is named."""
+        hits = self.logits(features).argmax(dim=1) == labels.to(self.mean.device)
+        return float(hits.double().mean()) if hits.device.type != "mps" else float(hits.float().mean())
+
+
+def fit_probe(
+    features: Tensor,
+    labels: Tensor,
+    *,
+    num_classes: int | None = None,
+    l2: float = DEFAULT_L2,
+    max_iterations: int = MAX_ITERATIONS,
+) -> LinearProbe:
+    """Fit a linear probe to features (N, D) and labels (N,).
+
+    Features are standardised by their own mean and standard deviation; a constant feature is
+    left at zero.
+
+    Raises:
+        FeatureError: shapes that do not fit, or features that are not finite.
+        DataError: fewer than two classes among the labels.
+    """
+    _check(features, labels)
+    dtype = torch.float32 if features.device.type == "mps" else torch.float64
+    features = features.detach().to(dtype)
+    labels = labels.to(features.device)
+    spread, mean = torch.std_mean(features, dim=0, correction=0)
+    scale = torch.where(spread > 1e-8 * (1 + mean.abs()), spread, torch.ones_like(spread))
+    standardised = (features - mean) / scale
+    classes = num_classes or int(labels.max()) + 1
+    solution, iterations = _minimise(standardised, labels, classes, l2, max_iterations)
+    return LinearProbe(mean, scale, solution[:-1], solution[-1], iterations)
+
+
+def _minimise(
+    z: Tensor, labels: Tensor, classes: int, l2: float, max_iterations: int
+) -> tuple[Tensor, int]:
+    """The minimiser (D + 1, K), bias in the last row, and the iterations it took."""
+    solution = torch.zeros(z.shape[1] + 1, classes, dtype=z.dtype, device=z.device)
+    solution.requires_grad_()
+    solver = torch.optim.LBFGS(
+        [solution],
+        max_iter=max_iterations,
+        history_size=10,
+        tolerance_grad=GRADIENT_TOLERANCE,
+        tolerance_change=1e-9,
+        line_search_fn="strong_wolfe",
+    )
+
+    def objective() -> Tensor:
+        solver.zero_grad()
+        logits = torch.addmm(solution[-1], z, solution[:-1])
+        loss = functional.cross_entropy(logits, labels) + l2 / 2 * solution[:-1].square().sum()
+        loss.backward()  # type: ignore[no-untyped-call]
+        return loss
+
+    with torch.enable_grad():
+        solver.step(objective)  # type: ignore[no-untyped-call]
+    return solution.detach(), int(solver.state[solution]["n_iter"])
+
+
+def _check(features: Tensor, labels: Tensor) -> None:
+    if features.ndim != 2 or len(features) != len(labels):  # noqa: PLR2004
+        raise FeatureError(
+            f"expected features (N, D) and labels (N,), got {tuple(features.shape)} and "
+            f"{tuple(labels.shape)}: give one label per row of features"
+        )
+    if not bool(torch.isfinite(features).all()):
+        raise FeatureError(
+            "expected finite features, got NaN or infinity: the network diverged; "
+            "lower the learning rate or the weights"
+        )
+    if len(labels.unique()) < 2:  # noqa: PLR2004
+        raise DataError(
+            f"expected at least two classes among the {len(labels)} probe labels, got one: "
+            "give the probe more images or another target"
+        )
+
+
+def probe_all(
+    model: Model, tasks: Sequence[TransferTask], *, l2: float = DEFAULT_L2
+) -> Mapping[str, float]:
+    """Test accuracy of a linear probe for every task; features are extracted once per image set."""
+    extracted: dict[int, Tensor] = {}
+
+    def features(images: Tensor) -> Tensor:
+        if id(images) not in extracted:
+            extracted[id(images)] = extract_features(model, images)
+        return extracted[id(images)]
+
+    accuracies: dict[str, float] = {}
+    for task in tasks:
+        probe = fit_probe(
+            features(task.train_images),
+            task.train_labels,
+            num_classes=len(task.class_names),
+            l2=l2,
+        )
+        accuracies[task.name] = probe.accuracy(features(task.test_images), task.test_labels)
+    return accuracies
