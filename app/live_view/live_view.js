@@ -4,26 +4,35 @@
 
 const LABELS = {
   waiting: "The first numbers arrive in a moment.",
+  turned: "Knobs that were turned while it trained",
+  download: "Download as a picture (PNG)",
+  gain: "Percentage points more with VCR than without",
   broken:
     "The charts cannot be drawn: the browser did not get Plotly from this app's server. " +
     "Reload the page; if that does not help, reinstall the plotly package and restart the app.",
   legend: "Click a line to hide or show it in all charts",
 };
 const RESEND_AFTER_MS = 2000;
-const MODEBAR = [["zoom2d", "pan2d", "resetScale2d", "toImage"]];
+const TURNED_SHOWN = 3;
 
-const views = new WeakMap();
+const views = new Map(); // by feed: a view outlives its place in the page, so moving it costs nothing
 let plotlyLoading = null;
 
-export default function (component) {
-  const { data, parentElement, setTriggerValue } = component;
-  if (!views.has(parentElement)) views.set(parentElement, new LiveView(parentElement));
-  const view = views.get(parentElement);
+export default function ({ data, parentElement, setTriggerValue }) {
+  const view = views.get(data.feed) ?? newView(data.feed);
+  view.mount(parentElement);
   view.askForResend = (sequence) => setTriggerValue("resend", sequence);
   view.receive(data);
-  return () => {
-    if (!(parentElement.host ?? parentElement).isConnected) view.dispose();
-  };
+}
+
+function newView(feed) {
+  for (const [old, view] of views)
+    if (!view.root.isConnected) {
+      view.dispose();
+      views.delete(old);
+    }
+  views.set(feed, new LiveView());
+  return views.get(feed);
 }
 
 // ------------------------------------------------------------------------------------- numbers
@@ -33,7 +42,7 @@ class Numbers {
   constructor() {
     this.series = new Map();
     this.arrays = new Map();
-    this.marks = { shapes: [], annotations: [] };
+    this.marks = { shapes: [], annotations: [], texts: [] };
   }
 
   /** Add a message; returns the names of everything that changed. */
@@ -151,8 +160,7 @@ function copyPlotlyStyles(root) {
 
 /** All charts of the page. */
 class LiveView {
-  constructor(parent) {
-    this.parent = parent;
+  constructor() {
     this.numbers = new Numbers();
     this.charts = new Map();
     this.hidden = new Set();
@@ -160,32 +168,37 @@ class LiveView {
     this.askedAt = -Infinity;
     this.root = element("div", "vcr-live", { role: "region", "aria-label": "Live charts" });
     this.problem = element("p", "problem", { role: "alert", hidden: "" });
-    this.legend = element("div", "legend", { role: "group", "aria-label": LABELS.legend });
+    this.runs = element("div", "runs", { role: "group", "aria-label": LABELS.legend });
+    this.turned = element("ul", "turned", { "aria-label": LABELS.turned });
+    this.legend = element("div", "legend");
+    this.legend.append(this.runs, this.turned);
     this.grid = element("div", "grid");
     this.root.append(this.problem, this.legend, this.grid);
-    parent.append(this.root);
     this.onVisible = () => this.draw();
     document.addEventListener("visibilitychange", this.onVisible);
+  }
+
+  /** Stand in this place of the page, with all charts as they are. */
+  mount(parent) {
+    if (this.root.parentNode === parent) return;
+    parent.append(this.root);
+    if (this.plotly) copyPlotlyStyles(parent);
   }
 
   dispose() {
     document.removeEventListener("visibilitychange", this.onVisible);
     for (const chart of this.charts.values()) chart.remove();
-    this.root.remove();
-    views.delete(this.parent);
   }
 
   receive(message) {
-    const handled = message.feed === this.feed && message.sequence === this.sequence;
-    if (!handled) this.take(message);
+    if (message.sequence !== this.sequence) this.take(message);
     this.followTheme();
     this.draw();
     this.report();
   }
 
   take(message) {
-    const follows = message.feed === this.feed && message.follows === this.sequence;
-    if (!message.fresh && !follows) return this.resend();
+    if (!message.fresh && message.follows !== this.sequence) return this.resend();
     if (message.fresh) this.numbers = new Numbers();
     try {
       this.apply(message);
@@ -193,7 +206,6 @@ class LiveView {
       if (!(error instanceof GapError)) throw error;
       return this.resend();
     }
-    this.feed = message.feed;
     this.sequence = message.sequence;
     this.facts.ticks += 1;
   }
@@ -202,6 +214,7 @@ class LiveView {
     if (message.spec) this.applySpec(message.spec);
     const changed = this.numbers.add(message);
     if (message.marks) this.numbers.marks = message.marks;
+    if (message.marks || message.fresh) this.listTurned();
     for (const panel of this.panels())
       if (message.fresh || panel.uses(changed) || (message.marks && panel.spec.marks)) panel.dirty = true;
   }
@@ -228,7 +241,7 @@ class LiveView {
       if (this.grid.children[place] !== chart.card) this.grid.insertBefore(chart.card, this.grid.children[place]);
     });
     this.numbers.keepOnly(new Set(this.panels().flatMap((panel) => panel.sources())));
-    this.drawLegend();
+    this.listRuns();
     loadPlotly(page.plotly).then(
       (plotly) => this.start(plotly),
       () => this.fail(),
@@ -245,6 +258,10 @@ class LiveView {
   fail() {
     this.problem.textContent = LABELS.broken;
     this.problem.hidden = false;
+  }
+
+  runLine(id) {
+    return this.page.runs.find((run) => run.id === id);
   }
 
   panels() {
@@ -268,8 +285,14 @@ class LiveView {
     for (const panel of this.panels()) panel.dirty = true;
   }
 
-  drawLegend() {
-    this.legend.replaceChildren(
+  /** The knobs that were turned, newest first. */
+  listTurned() {
+    const newest = this.numbers.marks.texts.slice(-TURNED_SHOWN).reverse();
+    this.turned.replaceChildren(...newest.map((text) => element("li", "", {}, text)));
+  }
+
+  listRuns() {
+    this.runs.replaceChildren(
       ...this.page.runs.map((run) => {
         const button = element("button", "run", { type: "button", title: LABELS.legend });
         button.append(swatch(run), element("span", "", {}, run.label));
@@ -376,12 +399,15 @@ class PanelPlot {
     this.box = element("div", "panel");
     this.tag = element("span", "tag");
     this.title = element("h4", "name");
+    this.gain = element("span", "gain", { title: LABELS.gain });
+    this.head = element("div", "head");
+    this.head.append(this.title, this.gain);
     this.readouts = element("div", "readouts");
     this.frame = element("div", "frame");
     this.plot = element("div", "plot", { role: "img" });
     this.waiting = element("p", "waiting", {}, LABELS.waiting);
     this.frame.append(this.plot, this.waiting);
-    this.box.append(this.tag, this.title, this.readouts, this.frame);
+    this.box.append(this.tag, this.head, this.readouts, this.frame);
     chart.body.append(this.box);
     this.chart = chart;
     this.resizer = new ResizeObserver(() => this.resize());
@@ -401,6 +427,7 @@ class PanelPlot {
     this.box.dataset.highlighted = String(spec.highlighted);
     this.tag.textContent = spec.tag;
     this.title.textContent = spec.title;
+    this.frame.dataset.square = String(spec.square);
     this.plot.setAttribute("aria-label", spec.alt);
   }
 
@@ -431,7 +458,7 @@ class PanelPlot {
     if (this.plotted) return this.view.plotly.react(this.plot, traces, this.layout(), this.config());
     this.view.plotly.newPlot(this.plot, traces, this.layout(), this.config());
     this.plotted = true;
-    copyPlotlyStyles(this.plot.getRootNode());
+    copyPlotlyStyles(this.box.getRootNode());
   }
 
   /** A trace's drawing with its numbers. */
@@ -462,25 +489,59 @@ class PanelPlot {
     return layout;
   }
 
+  /** Made once: Plotly.react rebuilds the chart where it sees another configuration. */
   config() {
-    return {
+    if (this.settings && this.settingsFor === this.chart.spec.compact) return this.settings;
+    this.settingsFor = this.chart.spec.compact;
+    const download = {
+      name: "download",
+      title: LABELS.download,
+      icon: this.view.plotly.Icons.camera,
+      click: () => this.download(),
+    };
+    const zooming = this.settingsFor ? [] : ["zoom2d", "pan2d"];
+    this.settings = {
       displaylogo: false,
-      displayModeBar: this.chart.spec.compact ? "hover" : "hover",
-      modeBarButtons: MODEBAR,
+      displayModeBar: "hover",
+      modeBarButtons: [[...zooming, "resetScale2d", download]],
       doubleClick: "reset",
       responsive: false,
-      toImageButtonOptions: { filename: `vcr-lab ${this.chart.spec.id} ${this.spec.title}`, scale: 3 },
     };
+    return this.settings;
+  }
+
+  /** A picture that explains itself: with the chart's title and the names of its lines. */
+  download() {
+    const { data, layout } = this.plot;
+    const [width, height] = [this.plot.clientWidth, this.plot.clientHeight + 70];
+    const title = { text: `${this.chart.spec.title}: ${this.spec.title}`, x: 0.02, font: { size: 15, color: this.view.theme.ink } };
+    const margin = { ...layout.margin, t: layout.margin.t + 40, b: layout.margin.b + 30 };
+    const legend = { orientation: "h", y: -0.12, yanchor: "top" };
+    const figure = { data, layout: { ...layout, title, margin, legend, width, height, showlegend: true } };
+    const filename = `vcr-lab ${this.chart.spec.id} ${this.spec.title}`.replace(/[^\w -]+/g, " ");
+    return this.view.plotly.downloadImage(figure, { format: "png", width, height, scale: 3, filename });
+  }
+
+  /** How many points of accuracy the second run of a pair has more than the first. */
+  drawGain() {
+    const shares = this.spec.readouts.filter(({ format }) => format === "percent");
+    const [before, after] = shares.map(({ source }) => this.view.numbers.latest(source));
+    const known = shares.length === 2 && before !== null && after !== null;
+    const points = known ? 100 * (after - before) : 0;
+    this.gain.textContent = known ? `${points < 0 ? "−" : "+"}${Math.abs(points).toFixed(1)}` : "";
+    const [first, second] = shares.map(({ run }) => this.view.runLine(run).tone);
+    if (known) this.gain.style.setProperty("--tone", `var(--${points < 0 ? first : second})`);
   }
 
   drawReadouts() {
+    this.drawGain();
     this.readouts.replaceChildren(
       ...this.spec.readouts.map(({ run, source, format, caption }) => {
-        const line = this.view.page.runs.find((known) => known.id === run);
-        const box = element("span", "readout", { title: `${caption} ${line.label}`.trim() });
+        const line = this.view.runLine(run);
+        const box = element("span", "readout", { title: `${line.label} ${caption}`.trim() });
         box.style.setProperty("--tone", `var(--${line.tone})`);
         box.append(swatch(line), element("b", "", {}, shown(this.view.numbers.latest(source), format)));
-        box.append(element("span", "whose", {}, line.label));
+        box.append(element("span", "whose", {}, caption || line.label));
         return box;
       }),
     );

@@ -50,6 +50,7 @@ def _panel_spec(chart: Chart, panel: Panel) -> dict[str, Any]:
         "tag": panel.tag,
         "alt": describe(chart, panel),
         "highlighted": panel.highlighted,
+        "square": any(trace.kind == "heatmap" for trace in panel.traces),
         "marks": shows_steps(panel),
         "labels": shows_steps(panel) and not chart.compact,
         "traces": [_trace_spec(chart, trace) for trace in panel.traces],

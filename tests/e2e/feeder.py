@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
 from vcr_core.config import RunConfig
-from vcr_core.store import CommandKind, Report, RunState, Store
+from vcr_core.figures import (
+    Chart,
+    accuracy_chart,
+    covariance_chart,
+    loss_chart,
+    penalty_chart,
+    rank_chart,
+    run_lines,
+    spread_chart,
+)
+from vcr_core.store import CommandKind, Report, Run, RunState, Store
 
 LAYERS = ("stem", "block1", "block2", "pool")
 TARGETS = ("colour", "texture", "background", "scale", "x-position", "y-position")
@@ -24,6 +36,20 @@ FINAL = {  # accuracies that such a pair of runs ends with: (without, with)
 }
 
 
+def all_charts(runs: Sequence[Run], layer: str) -> tuple[Chart, ...]:
+    """The charts of the lab's page for a pair of runs."""
+    lines = run_lines(runs)
+    chance = {"shape": 1 / 6} | dict.fromkeys(TARGETS, 0.2)
+    return (
+        accuracy_chart(lines, source="shape", targets=TARGETS, chance=chance, total_steps=STEPS),
+        covariance_chart(lines, layer),
+        spread_chart(lines, [layer], total_steps=STEPS),
+        rank_chart(lines, total_steps=STEPS),
+        loss_chart(lines, total_steps=STEPS),
+        penalty_chart(lines, total_steps=STEPS),
+    )
+
+
 class Feeder:
     """A pair of runs, written one report at a time."""
 
@@ -38,10 +64,9 @@ class Feeder:
                 run, state=RunState.RUNNING.value, total_steps=STEPS, layers=list(LAYERS)
             )
 
-    @property
-    def numbers_written(self) -> int:
-        """How many numbers the store holds for both runs."""
-        return sum(len(self.store.metrics(run)) for run in self.runs)
+    def charts(self, layer: str = LAYERS[-1]) -> tuple[Chart, ...]:
+        """The charts of both runs."""
+        return all_charts([self.store.run(run) for run in self.runs], layer)
 
     def report(self) -> int:
         """Write one report for both runs; returns its step."""

@@ -7,7 +7,7 @@ or the array of a run that it shows. The same definitions feed the live page
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -58,9 +58,10 @@ class Trace:
 
 @dataclass(frozen=True)
 class Axis:
-    """Range, number format (d3) and scale of an axis."""
+    """Range, number format (d3) and scale of an axis; ``prefix`` stands before its numbers."""
 
     title: str = ""
+    prefix: str = ""
     range: tuple[float, float] | None = None
     format: str = ""
     log: bool = False
@@ -78,6 +79,14 @@ class Readout:
 
 
 @dataclass(frozen=True)
+class Guide:
+    """A dotted horizontal line to compare with: a target, or what guessing would reach."""
+
+    value: float
+    label: str
+
+
+@dataclass(frozen=True)
 class Panel:
     """One small plot: a title, its traces and its axes."""
 
@@ -88,7 +97,7 @@ class Panel:
     x: Axis = Axis()
     tag: str = ""
     readouts: tuple[Readout, ...] = ()
-    target: float | None = None
+    guide: Guide | None = None
     highlighted: bool = False
 
 
@@ -135,7 +144,7 @@ def run_lines(runs: Sequence[Run]) -> tuple[RunLine, ...]:
 
 
 def _steps(total_steps: int | None) -> Axis:
-    return Axis(title="step", range=(0.0, float(total_steps)) if total_steps else None)
+    return Axis(prefix="step ", range=(0.0, float(total_steps)) if total_steps else None)
 
 
 def _lines(runs: Sequence[RunLine], name: str) -> tuple[Trace, ...]:
@@ -156,9 +165,14 @@ def accuracy_chart(
     *,
     source: str,
     targets: Sequence[str],
+    chance: Mapping[str, float] | None = None,
     total_steps: int | None = None,
 ) -> Chart:
-    """The hero: accuracy on the task that was trained, then on every task that was not."""
+    """The hero: accuracy on the task that was trained, then on every task that was not.
+
+    ``chance`` says by task what guessing reaches (1 / K for K balanced classes).
+    """
+    guesses = chance or {}
     y = Axis(range=(0.0, 1.04), format=".0%")
     names = [("source/accuracy", source, "trained on")]
     names += [(f"transfer/{target}", target, "transfer to") for target in targets]
@@ -171,6 +185,7 @@ def accuracy_chart(
             readouts=_readouts(runs, name, percent=True),
             y=y,
             x=_steps(total_steps),
+            guide=Guide(guesses[title], "guessing") if title in guesses else None,
             highlighted=name == "source/accuracy",
         )
         for name, title, tag in names
@@ -178,8 +193,9 @@ def accuracy_chart(
     return Chart(
         id="accuracy",
         title="What the network knows",
-        help="The network learns only the first task; the others ask what a simple linear "
-        "classifier can still read from its features, in per cent of held-out images.",
+        help="It is trained on the first task alone. The others show how often a simple linear "
+        "classifier gets them right from the same features, on images it has not seen."
+        + (" The dotted line is guessing." if guesses else ""),
         panels=panels,
         size="full",
         height=150,
@@ -248,10 +264,10 @@ def spread_chart(
             id=f"spread/{index}",
             title=layer,
             traces=tuple(trace for run in runs for trace in _quantile_traces(run, layer)),
-            readouts=_readouts(runs, f"layer/{layer}/std_q50", caption="median"),
+            readouts=_readouts(runs, f"layer/{layer}/std_q50"),
             y=Axis(from_zero=True),
             x=_steps(total_steps),
-            target=target,
+            guide=Guide(target, "target"),
         )
         for index, layer in enumerate(layers)
     )
@@ -289,7 +305,9 @@ def covariance_chart(
             traces=(Trace("heatmap", run, ArrayKey(run.id, layer, matrix), run.label),),
             readouts=(
                 Readout(
-                    run, SeriesKey(run.id, f"layer/{layer}/rms_correlation"), caption="typical |r|"
+                    run,
+                    SeriesKey(run.id, f"layer/{layer}/rms_correlation"),
+                    caption="typical correlation",
                 ),
             ),
         )
@@ -371,8 +389,8 @@ def spectrum_chart(runs: Sequence[RunLine], layer: str) -> Chart:
         traces=tuple(
             Trace("profile", run, ArrayKey(run.id, layer, "spectrum"), run.label) for run in runs
         ),
-        y=Axis(title="variance", log=True, format="~g"),
-        x=Axis(title="direction, strongest first"),
+        y=Axis(log=True, format="~g"),
+        x=Axis(prefix="direction "),
     )
     return Chart(
         id="spectrum",

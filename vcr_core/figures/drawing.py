@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from vcr_core.figures.charts import Axis, Chart, Panel, Trace
+from vcr_core.figures.charts import Axis, Chart, Guide, Panel, Trace
 from vcr_core.figures.history import Mark
 from vcr_core.figures.theme import FONT
 
 Drawing = dict[str, Any]
 
-LABELLED_MARKS = 3
+LABELLED_MARKS = 2
 
 
 def draw_trace(trace: Trace, *, compact: bool = False) -> Drawing:
@@ -32,12 +32,13 @@ def draw_trace(trace: Trace, *, compact: bool = False) -> Drawing:
     }
     if trace.kind in {"band", "band-edge"}:
         drawing["line"] = {"width": 0, "color": f"${trace.run.tone}"}
-        drawing["hoverinfo"] = "skip"
+        drawing |= {"hoverinfo": "skip", "showlegend": False}
         del drawing["hovertemplate"]
     if trace.kind == "band":
         drawing |= {"fill": "tonexty", "fillcolor": f"${trace.run.tone}-soft"}
     if compact and trace.kind == "line":
         drawing |= {"mode": "lines+markers", "marker": {"size": 5, "color": f"${trace.run.tone}"}}
+        drawing["hovertemplate"] = "<b>%{y}</b><extra></extra>"
     return drawing
 
 
@@ -60,13 +61,13 @@ def draw_layout(panel: Panel, *, compact: bool = False) -> Drawing:
         "font": {"family": FONT, "size": 11 if compact else 12, "color": "$muted"},
         "paper_bgcolor": "$paper",
         "plot_bgcolor": "$paper",
-        "hovermode": "x unified",
+        "hovermode": "x" if compact else "x unified",
         "hoverlabel": {
             "bgcolor": "$paper",
             "bordercolor": "$axis",
-            "font": {"family": FONT, "size": 12, "color": "$ink"},
+            "font": {"family": FONT, "size": 11 if compact else 12, "color": "$ink"},
         },
-        "modebar": {"bgcolor": "rgba(0,0,0,0)", "color": "$muted", "activecolor": "$ink"},
+        "modebar": {"bgcolor": "$paper", "color": "$muted", "activecolor": "$ink"},
         "dragmode": "zoom",
         "shapes": [],
         "annotations": [],
@@ -74,15 +75,15 @@ def draw_layout(panel: Panel, *, compact: bool = False) -> Drawing:
     if any(trace.kind == "heatmap" for trace in panel.traces):
         return layout | _square_layout()
     layout |= {
-        "margin": {"l": 34, "r": 8, "t": 6, "b": 22}
+        "margin": {"l": 36, "r": 8, "t": 6, "b": 22}
         if compact
-        else {"l": 44, "r": 12, "t": 8, "b": 36},
+        else {"l": 44, "r": 12, "t": 34, "b": 24},
         "xaxis": _axis(panel.x, compact=compact) | {"hoverformat": "~g"},
         "yaxis": _axis(panel.y, compact=compact),
     }
-    if panel.target is not None:
-        layout["shapes"] = [_target_line(panel.target)]
-        layout["annotations"] = [_target_label(panel.target)]
+    if panel.guide is not None:
+        layout["shapes"] = [_guide_line(panel.guide)]
+        layout["annotations"] = [] if compact else [_guide_label(panel.guide)]
     return layout
 
 
@@ -113,6 +114,8 @@ def _axis(axis: Axis, *, compact: bool) -> Drawing:
     }
     if axis.title and not compact:
         drawing["title"] = {"text": axis.title, "standoff": 6, "font": {"color": "$muted"}}
+    if axis.prefix:
+        drawing |= {"tickprefix": axis.prefix, "showtickprefix": "first"}
     if axis.range is not None:
         drawing["range"] = list(axis.range)
     elif axis.from_zero:
@@ -125,27 +128,27 @@ def _axis(axis: Axis, *, compact: bool) -> Drawing:
     return drawing
 
 
-def _target_line(target: float) -> Drawing:
+def _guide_line(guide: Guide) -> Drawing:
     return {
         "type": "line",
         "xref": "paper",
         "x0": 0,
         "x1": 1,
         "yref": "y",
-        "y0": target,
-        "y1": target,
+        "y0": guide.value,
+        "y1": guide.value,
         "line": {"color": "$ink", "width": 1, "dash": "dot"},
     }
 
 
-def _target_label(target: float) -> Drawing:
+def _guide_label(guide: Guide) -> Drawing:
     return {
-        "text": "target",
+        "text": guide.label,
         "xref": "paper",
         "x": 1,
         "xanchor": "right",
         "yref": "y",
-        "y": target,
+        "y": guide.value,
         "yanchor": "bottom",
         "showarrow": False,
         "font": {"size": 11, "color": "$ink"},
@@ -153,11 +156,12 @@ def _target_label(target: float) -> Drawing:
 
 
 def draw_marks(marks: Sequence[Mark]) -> Drawing:
-    """Thin vertical lines for every knob that was turned, and labels for the newest ones."""
+    """Thin vertical lines for every knob that was turned, and labels above the newest ones."""
     labelled = list(marks)[-LABELLED_MARKS:]
     return {
         "shapes": [_mark_line(mark) for mark in marks],
         "annotations": [_mark_label(mark, row) for row, mark in enumerate(reversed(labelled))],
+        "texts": [mark.text for mark in marks],
     }
 
 
@@ -182,11 +186,9 @@ def _mark_label(mark: Mark, row: int) -> Drawing:
         "xanchor": "auto",
         "yref": "paper",
         "y": 1,
-        "yshift": -14 * row,
-        "yanchor": "top",
+        "yshift": 14 * row,
+        "yanchor": "bottom",
         "showarrow": False,
-        "bgcolor": "$paper",
-        "opacity": 0.92,
         "font": {"size": 11, "color": "$mark"},
     }
 

@@ -101,9 +101,9 @@ def _apply_axes(
         row=row,
         col=column,
     )
-    if panel.target is not None:
+    if panel.guide is not None:
         figure.add_hline(
-            panel.target,
+            panel.guide.value,
             line={"color": palette["ink"], "dash": "dot", "width": 1},
             row=row,
             col=column,

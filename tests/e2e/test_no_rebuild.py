@@ -1,0 +1,168 @@
+"""The live view in a real browser: updates never rebuild a chart, and a gap is filled."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("playwright")
+from feeder import LAYERS, Feeder
+from playwright.sync_api import Locator, Page, expect
+
+from vcr_core.figures import read_history
+from vcr_core.store import Store
+
+pytestmark = pytest.mark.browser
+SCRIPT = Path(__file__).parent / "live_view_app.py"
+PATIENCE_MS = 30_000
+WATCHED_SECONDS = 20.0
+PLOTS = 15
+
+WATCH_FOR_REBUILDS = """root => {
+    const chart = '.chart, .panel, .plot, .plot-container, .svg-container, .main-svg';
+    const isChart = (node) =>
+        node.nodeType === 1 && (node.matches(chart) || node.querySelector(chart));
+    window.rebuilt = [];
+    new MutationObserver((changes) => {
+        for (const { addedNodes, removedNodes } of changes)
+            for (const node of [...addedNodes, ...removedNodes])
+                if (isChart(node)) window.rebuilt.push(node.outerHTML.slice(0, 120));
+    }).observe(root.getRootNode(), { childList: true, subtree: true });
+}"""
+
+
+def fact(view: Locator, name: str) -> int:
+    """A number that the live view says about itself."""
+    return int(view.get_attribute(f"data-{name}") or 0)
+
+
+def points_in_store(feeder: Feeder, layer: str = LAYERS[-1]) -> int:
+    history = read_history(feeder.store, feeder.charts(layer))
+    return sum(len(series.steps) for series in history.series.values())
+
+
+def expect_complete(view: Locator, feeder: Feeder, layer: str = LAYERS[-1]) -> None:
+    expect(view).to_have_attribute(
+        "data-points", str(points_in_store(feeder, layer)), timeout=PATIENCE_MS
+    )
+
+
+def x_range(page: Page, panel: str) -> list[float]:
+    plot = page.locator(f"[data-panel='{panel}'] .plot")
+    return [float(edge) for edge in plot.evaluate("plot => plot.layout.xaxis.range")]
+
+
+def zoom(page: Page, panel: str) -> None:
+    """Drag over the middle of a plot."""
+    plot = page.locator(f"[data-panel='{panel}'] .plot")
+    plot.scroll_into_view_if_needed()
+    box = plot.bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + box["width"] * 0.4, box["y"] + box["height"] * 0.5)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] * 0.7, box["y"] + box["height"] * 0.5, steps=6)
+    page.mouse.up()
+
+
+@pytest.fixture
+def feeder(store: Store) -> Feeder:
+    fed = Feeder(store)
+    for _ in range(10):
+        fed.report()
+    return fed
+
+
+@pytest.fixture
+def view(start_streamlit: Callable[..., str], browser_page: Page, feeder: Feeder) -> Locator:
+    """The live view of a page that shows the feeder's runs, all charts drawn."""
+    browser_page.goto(start_streamlit(SCRIPT))
+    live = browser_page.locator(".vcr-live")
+    expect(live).to_have_attribute("data-plots", str(PLOTS), timeout=PATIENCE_MS)
+    return live
+
+
+def test_updates_extend_the_charts_without_rebuilding_any(
+    view: Locator, browser_page: Page, feeder: Feeder
+) -> None:
+    view.evaluate(WATCH_FOR_REBUILDS)
+    zoom(browser_page, "loss/task")
+    zoomed = x_range(browser_page, "loss/task")
+    assert zoomed != x_range(browser_page, "features/effective_rank")
+    before, draws = fact(view, "points"), fact(view, "draws")
+    end = time.monotonic() + WATCHED_SECONDS
+    while time.monotonic() < end:
+        feeder.report()
+        time.sleep(0.5)
+    feeder.turn_knob("regularizer.variance_weight", 3.0)
+    expect_complete(view, feeder)
+    assert fact(view, "points") > before
+    assert fact(view, "draws") > draws
+    expect(view).to_have_attribute("data-marks", "1")
+    expect(view.get_by_text("variance weight → 3 at step").first).to_be_visible()
+    assert browser_page.evaluate("window.rebuilt") == []
+    assert x_range(browser_page, "loss/task") == zoomed
+
+
+def test_a_dropped_tick_is_noticed_and_everything_is_sent_again(
+    view: Locator, browser_page: Page, feeder: Feeder
+) -> None:
+    view.evaluate(WATCH_FOR_REBUILDS)
+    expect_complete(view, feeder)
+    resends = fact(view, "resends")
+    feeder.report()
+    browser_page.get_by_role("button", name="Drop a tick").click()
+    feeder.report()
+    expect(view).to_have_attribute("data-resends", str(resends + 1), timeout=PATIENCE_MS)
+    expect_complete(view, feeder)
+    assert browser_page.evaluate("window.rebuilt") == []
+
+
+def test_charts_that_left_the_page_come_back_complete(
+    view: Locator, browser_page: Page, feeder: Feeder
+) -> None:
+    zoom(browser_page, "loss/task")
+    zoomed = x_range(browser_page, "loss/task")
+    hide = browser_page.get_by_text("Hide the charts")
+    hide.click()
+    expect(view).to_have_count(0, timeout=PATIENCE_MS)
+    feeder.report()
+    hide.click()
+    expect_complete(view, feeder)
+    assert x_range(browser_page, "loss/task") == zoomed
+    browser_page.reload()
+    expect_complete(view, feeder)
+
+
+def test_another_layer_changes_only_its_own_charts(
+    view: Locator, browser_page: Page, feeder: Feeder
+) -> None:
+    view.evaluate(WATCH_FOR_REBUILDS)
+    browser_page.get_by_role("radio", name="stem").click()
+    expect(view.get_by_text("Correlation of the features of stem")).to_be_visible(
+        timeout=PATIENCE_MS
+    )
+    expect_complete(view, feeder, "stem")
+    assert browser_page.evaluate("window.rebuilt") == []
+
+
+def test_before_the_first_numbers_the_page_says_that_they_are_coming(
+    start_streamlit: Callable[..., str], browser_page: Page, store: Store
+) -> None:
+    feeder = Feeder(store)
+    browser_page.goto(start_streamlit(SCRIPT))
+    waiting = browser_page.get_by_text("The first numbers arrive in a moment.")
+    expect(waiting.first).to_be_visible(timeout=PATIENCE_MS)
+    feeder.report()
+    expect(waiting.first).to_be_hidden(timeout=PATIENCE_MS)
+
+
+def test_without_plotly_the_page_says_what_to_do(
+    start_streamlit: Callable[..., str], browser_page: Page, feeder: Feeder
+) -> None:
+    browser_page.route("**/plotly.min.js*", lambda route: route.abort())
+    browser_page.goto(start_streamlit(SCRIPT))
+    alert = browser_page.locator(".vcr-live").get_by_role("alert")
+    expect(alert).to_contain_text("the browser did not get Plotly", timeout=PATIENCE_MS)
