@@ -43,7 +43,7 @@ def prepare(config: RunConfig) -> Experiment:
         LayerNotFoundError: a layer that the model does not have.
     """
     device = pick_device(config.execution.device)
-    data = load_data(config.data)
+    data = load_data(config.data, seed=config.seed)
     _check_batch(config, len(data.train.images))
     torch.manual_seed(config.seed)
     model = build_model(config.model, data, source=config.data.source, seed=config.seed).to(device)
@@ -67,8 +67,8 @@ def prepare(config: RunConfig) -> Experiment:
     )
 
 
-def load_data(config: DataConfig) -> Dataset:
-    """The images that a configuration asks for. The images do not depend on the run's seed."""
+def load_data(config: DataConfig, *, seed: int) -> Dataset:
+    """The images that a configuration asks for; the seed draws or splits them where that applies."""
     return datasets.load(
         config.dataset,
         train_size=config.train_size,
@@ -76,6 +76,7 @@ def load_data(config: DataConfig) -> Dataset:
         folder=config.folder,
         image_size=config.image_size,
         shortcut=config.shortcut,
+        seed=seed,
         cache_folder=paths.data_folder(),
     )
 
@@ -149,6 +150,8 @@ def _tasks(config: RunConfig, data: Dataset, device: torch.device) -> tuple[Tran
         config.targets,
         train_size=config.transfer.train_size,
         test_size=config.transfer.test_size,
+        seed=config.seed,
+        folder=config.data.folder,
         cache_folder=paths.data_folder(),
     )
     moved: dict[int, Tensor] = {}
