@@ -1,9 +1,9 @@
 """Images with several labellings each, held as tensors; importing this does not import torch.
 
-    data = load("sprites", cache_folder=Path("data"))
-    data.train.images            # (N, 3, 32, 32) float32, standardised
-    data.train.labels["shape"]   # (N,) int64
-    data.class_names["shape"]    # ("circle", "square", ...)
+data = load("sprites", seed=0)
+data.train.images            # (N, 3, 32, 32) float32, standardised
+data.train.labels["shape"]   # (N,) int64
+data.class_names["shape"]    # ("circle", "square", ...)
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from vcr_core.datasets.catalog import DATASETS, DatasetInfo, dataset_info
-from vcr_core.datasets.finding import find_data
+from vcr_core.datasets.places import find_data
 
 if TYPE_CHECKING:
-    from vcr_core.datasets.batches import batch_indices
+    from vcr_core.datasets.batches import batch_indices, epoch_batches, steps_per_epoch
     from vcr_core.datasets.loading import load
     from vcr_core.datasets.split import Dataset, Split
     from vcr_core.datasets.tasks import TransferTask, transfer_tasks
@@ -25,7 +25,9 @@ _HOME_OF = {
     "Split": "split",
     "TransferTask": "tasks",
     "batch_indices": "batches",
+    "epoch_batches": "batches",
     "load": "loading",
+    "steps_per_epoch": "batches",
     "transfer_tasks": "tasks",
 }
 
@@ -37,8 +39,10 @@ __all__ = [
     "TransferTask",
     "batch_indices",
     "dataset_info",
+    "epoch_batches",
     "find_data",
     "load",
+    "steps_per_epoch",
     "transfer_tasks",
 ]
 

@@ -1,19 +1,47 @@
-"""Which images make which batch: decided by seed and epoch alone, so twins see the same ones."""
+"""Which images make up which batch: decided by the seed and the epoch alone."""
 
 from __future__ import annotations
+
+from collections.abc import Iterator
 
 import torch
 from torch import Tensor
 
-EPOCH_STRIDE = 1_000_003
+from vcr_core.datasets.split import generator
+from vcr_core.errors import ConfigError
 
 
-def batch_indices(count: int, batch_size: int, epoch: int, seed: int) -> Tensor:
-    """Indices (B, batch_size) of one epoch's batches, shuffled; an incomplete batch is left out.
+def steps_per_epoch(n: int, batch_size: int) -> int:
+    """How many full batches an epoch over ``n`` images has; the rest is left for other epochs.
 
-    Drawn from a generator of its own: the global random state is neither read nor moved.
+    Raises:
+        ConfigError: the batch size is below 1 or above ``n``.
     """
-    generator = torch.Generator().manual_seed(seed * EPOCH_STRIDE + epoch)
-    order = torch.randperm(count, generator=generator)
-    batches = count // batch_size
-    return order[: batches * batch_size].view(batches, batch_size)
+    if not 1 <= batch_size <= n:
+        raise ConfigError(
+            f"expected a batch of 1 to {n} images, the number of training images, got {batch_size}",
+            field="training.batch_size",
+        )
+    return n // batch_size
+
+
+def batch_indices(n: int, batch_size: int, epoch: int, seed: int) -> Tensor:
+    """The rows of every batch of an epoch, (steps, batch_size) int64, on the CPU.
+
+    A fresh permutation of the ``n`` rows for every epoch, from a generator of its own: twins see
+    the same batches whatever else draws random numbers. An incomplete last batch is left out.
+
+    Raises:
+        ConfigError: the batch size is below 1 or above ``n``.
+    """
+    steps = steps_per_epoch(n, batch_size)
+    order = torch.randperm(n, generator=generator(seed, f"batches of epoch {epoch}"))
+    return order[: steps * batch_size].view(steps, batch_size)
+
+
+def epoch_batches(
+    images: Tensor, labels: Tensor, *, batch_size: int, epoch: int, seed: int
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """The batches of an epoch as ``(images, labels)``, gathered on the device they lie on."""
+    for rows in batch_indices(len(images), batch_size, epoch, seed).to(images.device):
+        yield images.index_select(0, rows), labels.index_select(0, rows)

@@ -1,23 +1,27 @@
-"""Scanned digits, as they come with scikit-learn. Nothing here imports torch."""
+"""Scikit-learn's scanned digits, with labels beside the digit itself."""
 
 from __future__ import annotations
 
-import numpy as np
-from numpy.typing import NDArray
+import torch
 from sklearn.datasets import load_digits
 
-
+from vcr_core.datasets.catalog import DIGITS
+from vcr_core.datasets.split import Dataset, Split, generator, make_dataset, random_rows
 
 BRIGHTEST = 16.0
-ORDER_SEED = 0
 
 
-def read_digits() -> tuple[NDArray[np.uint8], dict[str, NDArray[np.int64]]]:
-    """All images (1797, 1, 8, 8) uint8 in a fixed random order, and their labels."""
-    found = load_digits()
-    order = np.random.default_rng(ORDER_SEED).permutation(len(found.target))
-    images = (found.images[order] * (255.0 / BRIGHTEST)).astype(np.uint8)[:, None]
-    digit = found.target[order].astype(np.int64)
-    return images, {"digit": digit, "parity": digit % 2, "high": (digit >= 5).astype(np.int64)}  # noqa: PLR2004
-
-
+def load(*, seed: int, train_size: int | None, test_size: int | None) -> Dataset:
+    """The scanned digits, (N, 1, 8, 8). The seed decides which images are held out."""
+    scans = load_digits()
+    images = torch.from_numpy(scans.images).float().div_(BRIGHTEST).unsqueeze(1)
+    digit = torch.from_numpy(scans.target).long()
+    labels = {"digit": digit, "parity": digit % 2, "high": (digit >= 5).long()}
+    everything = Split(images, labels)
+    order = torch.randperm(len(everything), generator=generator(seed, "digits"))
+    train, test = order[DIGITS.test_size :], order[: DIGITS.test_size]
+    return make_dataset(
+        DIGITS,
+        everything.take(train[random_rows(len(train), train_size, seed, field="data.train_size")]),
+        everything.take(test[random_rows(len(test), test_size, seed, field="data.test_size")]),
+    )

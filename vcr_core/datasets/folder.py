@@ -1,95 +1,101 @@
-"""Your own images: one sub-folder a class."""
+"""A folder of your own images, one sub-folder a class."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+import torch
+from PIL import Image, UnidentifiedImageError
+from torch import Tensor
+from torchvision.datasets import ImageFolder
+from torchvision.transforms import functional as transforms
 
+from vcr_core.datasets.catalog import FOLDER
+from vcr_core.datasets.split import Dataset, Split, generator, make_dataset, random_rows
 from vcr_core.errors import ConfigError, DataError
 
-TEST_SHARE = 0.2
-ORDER_SEED = 0
-SUFFIXES = {".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp"}
-
-Arrays = tuple[NDArray[np.uint8], dict[str, NDArray[np.int64]]]
+HELD_OUT = 0.2
 
 
-def read_folder(folder: Path | None, *, size: int) -> tuple[tuple[str, ...], Arrays, Arrays]:
-    """Class names, and training and test images (N, 3, size, size) uint8 with their labels.
+def load(
+    *,
+    seed: int,
+    train_size: int | None,
+    test_size: int | None,
+    folder: Path | None,
+    image_size: int,
+) -> Dataset:
+    """The images under ``folder``, (N, 3, image_size, image_size), with the factor ``class``.
 
-    Images are cropped to a centred square and scaled. A fifth of every class, chosen by a fixed
-    seed, is held out; every class has at least one image on either side.
+    The shorter side is scaled to ``image_size`` and the middle kept. A fifth of every class is
+    held out, one image at least; the seed decides which.
 
     Raises:
-        ConfigError: no folder was named, or it is not there.
-        DataError: no class, one class only, a class with fewer than two images, or an image that
-            cannot be decoded (the message names it).
+        ConfigError: no folder given.
+        DataError: no such folder, fewer than two classes, a class with fewer than two images, an
+            image that does not decode.
     """
-    files = list_images(folder)
-    random = np.random.default_rng(ORDER_SEED)
-    train: list[tuple[Path, int]] = []
-    test: list[tuple[Path, int]] = []
-    for label, paths in enumerate(files.values()):
-        shuffled = [paths[index] for index in random.permutation(len(paths))]
-        held_out = max(1, round(TEST_SHARE * len(paths)))
-        test += [(path, label) for path in shuffled[:held_out]]
-        train += [(path, label) for path in shuffled[held_out:]]
-    return tuple(files), _decode_all(train, size), _decode_all(test, size)
-
-
-def list_images(folder: Path | None) -> dict[str, list[Path]]:
-    """The images of every class, classes and images in alphabetical order."""
     if folder is None:
         raise ConfigError(
-            "expected a folder with one sub-folder a class, got none: name it", field="data.folder"
-        )
-    if not folder.is_dir():
-        raise ConfigError(
-            f"expected a folder with one sub-folder a class, but {folder} is not a folder",
+            "expected the path of a folder with one sub-folder a class, got none",
             field="data.folder",
         )
-    classes = sorted(entry for entry in folder.iterdir() if entry.is_dir())
-    if len(classes) < 2:  # noqa: PLR2004
+    found = _find(folder)
+    images = torch.stack([_read(path, image_size) for path, _ in found.samples])
+    everything = Split(images, {"class": torch.tensor(found.targets)})
+    train, test = _held_out(everything.labels["class"], seed)
+    return make_dataset(
+        FOLDER,
+        everything.take(train[random_rows(len(train), train_size, seed, field="data.train_size")]),
+        everything.take(test[random_rows(len(test), test_size, seed, field="data.test_size")]),
+        class_names={"class": tuple(found.classes)},
+    )
+
+
+def _find(folder: Path) -> Any:
+    if not folder.is_dir():
+        raise DataError(f"expected a folder with one sub-folder a class, '{folder}' is none")
+    classes = sorted(path.name for path in folder.iterdir() if path.is_dir())
+    if len(classes) < 2:
+        there = f"only '{classes[0]}'" if classes else "none"
         raise DataError(
-            f"expected at least two sub-folders (one a class) in {folder}, got {len(classes)}: "
-            "put the images of each class into a sub-folder of its own"
+            f"expected at least 2 sub-folders, one a class, in '{folder}', found {there}"
         )
-    files = {entry.name: _images_in(entry) for entry in classes}
-    for name, paths in files.items():
-        if len(paths) < 2:  # noqa: PLR2004
+    found = ImageFolder(folder, allow_empty=True)
+    for index, name in enumerate(found.classes):
+        count = found.targets.count(index)
+        if count < 2:
             raise DataError(
-                f"expected at least two images in the class '{name}' of {folder}, got "
-                f"{len(paths)}: add images, or remove the sub-folder"
+                f"expected at least 2 images in '{folder / name}', one to train on and one to "
+                f"test on, found {count}"
             )
-    return files
+    return found
 
 
-def _images_in(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
-
-
-def _decode_all(entries: list[tuple[Path, int]], size: int) -> Arrays:
-    random = np.random.default_rng(ORDER_SEED)
-    entries = [entries[index] for index in random.permutation(len(entries))]
-    images = np.stack([decode(path, size) for path, _ in entries])
-    return images, {"class": np.array([label for _, label in entries], dtype=np.int64)}
-
-
-def decode(path: Path, size: int) -> NDArray[np.uint8]:
-    """One image as (3, size, size) uint8: turned upright, a centred square, scaled.
-
-    Raises:
-        DataError: the file is not an image that can be decoded.
-    """
+def _read(path: str, image_size: int) -> Tensor:
+    """One image as (3, image_size, image_size) in [0, 1]."""
     try:
-        with Image.open(path) as image:
-            upright = ImageOps.exif_transpose(image).convert("RGB")
-    except (UnidentifiedImageError, OSError, SyntaxError) as error:
+        with Image.open(path) as opened:
+            image = opened.convert("RGB")
+    except (UnidentifiedImageError, OSError, ValueError, Image.DecompressionBombError) as error:
         raise DataError(
-            f"expected an image, but {path} cannot be decoded ({error}): repair or remove it"
+            f"expected an image that can be decoded, '{path}' is none ({error}): "
+            f"remove or replace it"
         ) from error
-    fitted = ImageOps.fit(upright, (size, size), Image.Resampling.BILINEAR)
-    return np.ascontiguousarray(np.asarray(fitted, dtype=np.uint8).transpose(2, 0, 1))
+    resized = transforms.resize(image, [image_size], antialias=True)
+    pixels: Tensor = transforms.pil_to_tensor(transforms.center_crop(resized, [image_size]))
+    return pixels.float().div_(255)
+
+
+def _held_out(labels: Tensor, seed: int) -> tuple[Tensor, Tensor]:
+    """Rows to train on and rows to test on, the same share of every class."""
+    draws = generator(seed, "folder")
+    train, test = [], []
+    for label in labels.unique():
+        rows = (labels == label).nonzero().flatten()
+        rows = rows[torch.randperm(len(rows), generator=draws)]
+        held_out = max(1, round(HELD_OUT * len(rows)))
+        test.append(rows[:held_out])
+        train.append(rows[held_out:])
+    return torch.cat(train), torch.cat(test)

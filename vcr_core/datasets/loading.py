@@ -1,88 +1,88 @@
-"""``load``: any data set by its name, kept in memory for the next run of the same process."""
+"""One door to all data sets. What was loaded last stays in memory for the next run."""
 
 from __future__ import annotations
 
 from functools import lru_cache
 from pathlib import Path
 
-from vcr_core.datasets import digits, fashion_mnist, folder, sprites
-from vcr_core.datasets.catalog import DIGITS, FASHION_MNIST, FOLDER, SPRITES, dataset_info
-from vcr_core.datasets.split import Dataset, make_dataset
+from vcr_core import paths
+from vcr_core.datasets.catalog import dataset_info
+from vcr_core.datasets.split import Dataset
+from vcr_core.errors import ConfigError
 
-KEPT = 4
+KEPT_IN_MEMORY = 3
 
 
 def load(
     name: str,
     *,
-    cache_folder: Path,
+    seed: int = 0,
     train_size: int | None = None,
     test_size: int | None = None,
-    folder: str | None = None,
+    folder: str | Path | None = None,
     image_size: int = 32,
     shortcut: float = 0.0,
-    seed: int = 0,
+    cache_folder: str | Path | None = None,
 ) -> Dataset:
-    """The data set ``name``; ``train_size`` and ``test_size`` take the first images only.
+    """The data set ``name`` as standardised tensors; equal arguments give equal images.
 
-    ``seed`` decides the images that are rendered (sprites); ``shortcut`` ties colour to shape in
-    their training images. ``folder`` and ``image_size`` belong to one's own images.
+    Args:
+        name: one of :data:`vcr_core.datasets.DATASETS`.
+        seed: draws the sprites, splits digits and folders, and chooses rows where fewer are asked.
+        train_size, test_size: how many images; None means all there are.
+        folder: for ``folder`` your images; for ``fashion-mnist`` where its files lie, if not in
+            a usual place.
+        image_size: height and width in pixels that your own images are scaled to.
+        shortcut: sprites only, in [0, 1]: how often colour gives the shape away in training.
+        cache_folder: where downloads are kept; None means the user's data folder.
+
+    The same object may be returned twice: do not write into its tensors.
 
     Raises:
-        ConfigError: no data set has this name, or no folder was given where one is needed.
-        DataError: the images are not there or cannot be read.
+        ConfigError: an unknown name, more images asked for than there are, a shortcut outside
+            [0, 1].
+        DataError: files that are missing, broken or cannot be downloaded.
     """
     dataset_info(name)
-    if name == SPRITES.name:
-        return _sprites(train_size, test_size, shortcut, seed)
-    if name == FOLDER.name:
-        return _folder(folder, image_size, train_size, test_size)
-    if name == DIGITS.name:
-        return _digits(train_size, test_size)
-    return _fashion_mnist(folder, cache_folder, train_size, test_size)
+    if not 0.0 <= shortcut <= 1.0:
+        raise ConfigError(f"expected between 0 and 1, got {shortcut}", field="data.shortcut")
+    own = None if folder is None else Path(folder).expanduser()
+    if name == "folder":  # its files may change between two runs
+        from vcr_core.datasets import folder as images
+
+        return images.load(
+            seed=seed, train_size=train_size, test_size=test_size, folder=own, image_size=image_size
+        )
+    cache = Path(cache_folder) if cache_folder is not None else paths.data_folder()
+    return _remembered(name, seed, train_size, test_size, own, shortcut, cache)
 
 
-@lru_cache(maxsize=KEPT)
-def _sprites(train_size: int | None, test_size: int | None, shortcut: float, seed: int) -> Dataset:
-    train = sprites.render(train_size or SPRITES.train_size, seed=2 * seed, shortcut=shortcut)
-    test = sprites.render(test_size or SPRITES.test_size, seed=2 * seed + 1)
-    return make_dataset(SPRITES.name, SPRITES.factors, train, test)
-
-
-@lru_cache(maxsize=KEPT)
-def _digits(train_size: int | None, test_size: int | None) -> Dataset:
-    images, labels = digits.read_digits()
-    cut = DIGITS.train_size
-    train = images[:cut], {factor: values[:cut] for factor, values in labels.items()}
-    test = images[cut:], {factor: values[cut:] for factor, values in labels.items()}
-    return _limited(make_dataset(DIGITS.name, DIGITS.factors, train, test), train_size, test_size)
-
-
-@lru_cache(maxsize=KEPT)
-def _fashion_mnist(
-    folder: str | None, cache_folder: Path, train_size: int | None, test_size: int | None
+@lru_cache(maxsize=KEPT_IN_MEMORY)
+def _remembered(
+    name: str,
+    seed: int,
+    train_size: int | None,
+    test_size: int | None,
+    folder: Path | None,
+    shortcut: float,
+    cache_folder: Path,
 ) -> Dataset:
-    place = Path(folder).expanduser() if folder else None
-    train, test = fashion_mnist.read_fashion_mnist(place, cache_folder)
-    train = train[0][:train_size], {name: values[:train_size] for name, values in train[1].items()}
-    test = test[0][:test_size], {name: values[:test_size] for name, values in test[1].items()}
-    return make_dataset(FASHION_MNIST.name, FASHION_MNIST.factors, train, test)
+    if name == "sprites":
+        from vcr_core.datasets import sprites
 
+        return sprites.load(
+            seed=seed, train_size=train_size, test_size=test_size, shortcut=shortcut
+        )
+    if name == "digits":
+        from vcr_core.datasets import digits
 
-def _folder(
-    place: str | None, image_size: int, train_size: int | None, test_size: int | None
-) -> Dataset:
-    """Read anew for every run: the images may have changed."""
-    path = Path(place).expanduser() if place else None
-    classes, train, test = folder.read_folder(path, size=image_size)
-    dataset = make_dataset(FOLDER.name, {"class": classes}, train, test)
-    return _limited(dataset, train_size, test_size)
+        return digits.load(seed=seed, train_size=train_size, test_size=test_size)
+    from vcr_core.datasets import fashion
 
-
-def _limited(dataset: Dataset, train_size: int | None, test_size: int | None) -> Dataset:
-    return Dataset(
-        dataset.name,
-        dataset.train.head(train_size),
-        dataset.test.head(test_size),
-        dataset.class_names,
+    return fashion.load(
+        seed=seed,
+        train_size=train_size,
+        test_size=test_size,
+        folder=folder,
+        cache_folder=cache_folder,
     )

@@ -1,75 +1,110 @@
-"""Images with several labellings each, as tensors."""
+"""Images and labels as tensors: what every data set is once it is loaded."""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
-from vcr_core.errors import DataError
+from vcr_core.datasets.catalog import DatasetInfo
+from vcr_core.errors import ConfigError
+
+SMALLEST_STD = 1e-6
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Split:
-    """Images (N, C, H, W) float32, standardised, and int64 labels (N,) for every factor."""
+    """``images`` (N, C, H, W) float32 and, for every factor, ``labels[factor]`` (N,) int64."""
 
     images: Tensor
     labels: Mapping[str, Tensor]
 
-    def head(self, count: int | None) -> Split:
-        """The first ``count`` images, or all."""
-        if count is None or count >= len(self.images):
-            return self
-        labels = {name: values[:count] for name, values in self.labels.items()}
-        return Split(self.images[:count], labels)
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def take(self, rows: Tensor) -> Split:
+        """The images and labels of ``rows`` (M,), in that order."""
+        return Split(self.images[rows], {name: of[rows] for name, of in self.labels.items()})
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Dataset:
-    """A training and a test split, and the class names of every factor."""
+    """A loaded data set, standardised with the mean and std (C,) of its training images.
 
-    name: str
+    ``probe`` holds the images that transfer probes learn from. It is ``train``, but for sprites
+    with a shortcut: a probe that learnt from those would learn the shortcut.
+    """
+
+    info: DatasetInfo
     train: Split
     test: Split
+    probe: Split
     class_names: Mapping[str, tuple[str, ...]]
+    mean: Tensor
+    std: Tensor
 
+    @property
+    def name(self) -> str:
+        return self.info.name
 
-Labels = Mapping[str, NDArray[np.int64]]
+    def as_pixels(self, images: Tensor) -> Tensor:
+        """Standardised images (N, C, H, W) as uint8 pixels, to look at."""
+        shape = (1, -1, 1, 1)
+        pixels = images.cpu() * self.std.view(shape) + self.mean.view(shape)
+        return (pixels * 255).round().clamp(0, 255).to(torch.uint8)
 
 
 def make_dataset(
-    name: str,
-    class_names: Mapping[str, tuple[str, ...]],
-    train: tuple[NDArray[np.uint8], Labels],
-    test: tuple[NDArray[np.uint8], Labels],
+    info: DatasetInfo,
+    train: Split,
+    test: Split,
+    *,
+    class_names: Mapping[str, tuple[str, ...]] | None = None,
+    probe: Split | None = None,
 ) -> Dataset:
-    """From uint8 images (N, C, H, W) to standardised tensors.
-
-    Every channel is standardised by its mean and standard deviation over the training images.
-
-    Raises:
-        DataError: there is a factor with one class only among the training images.
-    """
-    images = torch.from_numpy(train[0]).float()
-    mean = images.mean(dim=(0, 2, 3), keepdim=True)
-    std = images.std(dim=(0, 2, 3), keepdim=True).clamp_min(1.0)
-    for factor, labels in train[1].items():
-        if len(np.unique(labels)) < 2:  # noqa: PLR2004
-            raise DataError(
-                f"expected at least two classes of '{factor}' among the {len(labels)} training "
-                f"images of '{name}', got one: use more images"
-            )
+    """A data set from images (N, C, H, W) in [0, 1], standardised in place, channel by channel."""
+    std, mean = torch.std_mean(train.images, dim=(0, 2, 3))
+    std = std.clamp_min(SMALLEST_STD)
+    for split in (train, test) if probe is None else (train, test, probe):
+        split.images.sub_(mean.view(1, -1, 1, 1)).div_(std.view(1, -1, 1, 1))
     return Dataset(
-        name=name,
-        train=Split((images - mean) / std, _tensors(train[1])),
-        test=Split((torch.from_numpy(test[0]).float() - mean) / std, _tensors(test[1])),
-        class_names=class_names,
+        info=info,
+        train=train,
+        test=test,
+        probe=train if probe is None else probe,
+        class_names=dict(info.factors if class_names is None else class_names),
+        mean=mean,
+        std=std,
     )
 
 
-def _tensors(labels: Labels) -> dict[str, Tensor]:
-    return {name: torch.from_numpy(values.astype(np.int64)) for name, values in labels.items()}
+def generator(seed: int, purpose: str) -> torch.Generator:
+    """A generator of its own for one purpose; other purposes with the same seed are unrelated."""
+    digest = hashlib.sha256(f"{purpose}/{seed}".encode()).digest()
+    return torch.Generator().manual_seed(int.from_bytes(digest[:6], "big"))
+
+
+def random_rows(available: int, wanted: int | None, seed: int, *, field: str) -> Tensor:
+    """``wanted`` of ``available`` rows in random order; all of them where ``wanted`` is None.
+
+    Raises:
+        ConfigError: more are wanted than there are.
+    """
+    check_size(available, wanted, field=field)
+    return torch.randperm(available, generator=generator(seed, field))[:wanted]
+
+
+def check_size(available: int, wanted: int | None, *, field: str) -> None:
+    """Refuse to hand out fewer images than asked for.
+
+    Raises:
+        ConfigError: less than one image is wanted, or more than there are.
+    """
+    if wanted is not None and not 1 <= wanted <= available:
+        raise ConfigError(
+            f"expected between 1 and {available} images, the number there are, got {wanted}",
+            field=field,
+        )

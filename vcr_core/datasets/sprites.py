@@ -1,155 +1,172 @@
-"""Sprites: rendered shapes whose factors are independent, so that nothing but the task decides
-what a network keeps.
+"""Sprites: small coloured shapes on painted backgrounds, every factor drawn on its own.
 
-Each image is one shape on a background, 32 x 32 pixels, RGB. Shape, colour, texture, background,
-scale and both positions are drawn independently and uniformly; within a class, hue, size, place
-and angle vary a little, and every pixel carries noise. Nothing here imports torch.
+coordinates (N, H, W)  →  coverage of the shape  →  texture  →  paint over the background
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
+import torch
+from torch import Tensor
 
 from vcr_core.datasets.catalog import SPRITES
+from vcr_core.datasets.outlines import OUTLINES
+from vcr_core.datasets.split import Dataset, Split, generator, make_dataset
 
 SIZE = 32
-NOISE = 6.0
-CHUNK = 500
-Floats = NDArray[np.float32]
-Labels = dict[str, NDArray[np.int64]]
+PIXEL = 2.0 / SIZE  # the picture spans [-1, 1] both ways
+CHUNK = 250  # images painted at once: small enough for the processor's cache
 
-COLOURS = np.array(
-    [(225, 55, 50), (240, 200, 40), (60, 180, 75), (60, 205, 215), (50, 90, 220), (160, 70, 190)],
-    dtype=np.float32,
-)
-# Each background runs from a colour at the top to one at the bottom.
-BACKGROUNDS = np.array(
-    [
-        [(190, 220, 245), (235, 242, 248)],
-        [(150, 185, 120), (105, 145, 85)],
-        [(225, 205, 165), (195, 165, 120)],
-        [(120, 85, 120), (215, 150, 125)],
-        [(20, 25, 50), (55, 55, 85)],
-    ],
-    dtype=np.float32,
-)
-RADII = np.array([0.30, 0.42, 0.56], dtype=np.float32)
-CENTRES = np.array([-0.36, 0.0, 0.36], dtype=np.float32)
+COLOURS = {
+    "red": (0.90, 0.22, 0.21),
+    "yellow": (0.97, 0.80, 0.20),
+    "green": (0.25, 0.70, 0.32),
+    "cyan": (0.25, 0.80, 0.85),
+    "blue": (0.20, 0.38, 0.88),
+    "purple": (0.66, 0.28, 0.78),
+}
+#: Colour at the top and at the bottom of each background.
+BACKGROUNDS = {
+    "sky": ((0.45, 0.68, 0.93), (0.85, 0.93, 0.98)),
+    "meadow": ((0.72, 0.86, 0.62), (0.35, 0.58, 0.28)),
+    "sand": ((0.96, 0.90, 0.74), (0.82, 0.66, 0.44)),
+    "dusk": ((0.42, 0.26, 0.46), (0.95, 0.58, 0.42)),
+    "night": ((0.05, 0.07, 0.16), (0.18, 0.20, 0.34)),
+}
+RADIUS = {"small": 0.36, "medium": 0.50, "large": 0.66}
+POSITION = (-0.32, 0.0, 0.32)
+COLOUR_JITTER, POSITION_JITTER, RADIUS_JITTER, TILT = 0.05, 0.09, 0.05, 0.2
+TEXTURE_WAVES, TEXTURE_DEPTH = 15.0, 0.5
+RIM_WIDTH, RIM_PAINT = 2.0 * PIXEL, 0.97
+NOISE = 0.03
 
 
-def render(
-    count: int, *, seed: int, shortcut: float = 0.0
-) -> tuple[NDArray[np.uint8], Labels]:
-    """``count`` images (N, 3, 32, 32) uint8 and the labels (N,) of every factor.
+@dataclass(frozen=True)
+class _Chance:
+    """What is random about each sprite beside its labels; ranges are those of the constants."""
 
-    ``shortcut`` is the share of images whose colour is the one that belongs to their shape.
-    The same arguments give the same images on every machine.
+    centre: Tensor  # (N, 2)
+    radius: Tensor  # (N,)
+    tilt: Tensor  # (N,) radians
+    phase: Tensor  # (N, 2) radians, of the texture
+    colour: Tensor  # (N, 3)
+    background: Tensor  # (N, 2, 3) top and bottom
+
+
+def load(*, seed: int, train_size: int | None, test_size: int | None, shortcut: float) -> Dataset:
+    """Render the sprites, (N, 3, 32, 32). Any size can be asked for.
+
+    ``shortcut`` is the share of training images whose colour is given by the shape. Test images
+    and the images that probes learn from are free of it.
     """
-    random = np.random.default_rng(seed)
+    train_size = train_size or SPRITES.train_size
+    return make_dataset(
+        SPRITES,
+        render(train_size, generator(seed, "sprites, train"), shortcut=shortcut),
+        render(test_size or SPRITES.test_size, generator(seed, "sprites, test")),
+        probe=render(train_size, generator(seed, "sprites, probe")) if shortcut else None,
+    )
+
+
+def render(count: int, draws: torch.Generator, *, shortcut: float = 0.0) -> Split:
+    """``count`` sprites with images in [0, 1] before noise, and the labels of every factor."""
+    labels = _labels(count, draws, shortcut)
+    chance = _chance(labels, draws)
+    images = torch.empty(count, 3, SIZE, SIZE).normal_(std=NOISE, generator=draws)
+    for rows in torch.arange(count).split(CHUNK):
+        images[rows[0] : rows[-1] + 1] += _paint(rows, labels, chance)
+    return Split(images, labels)
+
+
+def _labels(count: int, draws: torch.Generator, shortcut: float) -> dict[str, Tensor]:
     labels = {
-        factor: random.integers(len(classes), size=count)
+        factor: torch.randint(len(classes), (count,), generator=draws)
         for factor, classes in SPRITES.factors.items()
     }
-    tied = random.random(count) < shortcut
-    labels["colour"] = np.where(tied, labels["shape"] % len(COLOURS), labels["colour"])
-    parts = [
-        _render_chunk({name: values[start : start + CHUNK] for name, values in labels.items()}, random)
-        for start in range(0, count, CHUNK)
-    ]
-    return np.concatenate(parts), labels
+    tied = torch.rand(count, generator=draws) < shortcut
+    labels["colour"] = torch.where(tied, labels["shape"], labels["colour"])
+    return labels
 
 
-def _render_chunk(labels: Mapping[str, NDArray[np.int64]], random: np.random.Generator) -> NDArray[np.uint8]:
+def _chance(labels: Mapping[str, Tensor], draws: torch.Generator) -> _Chance:
     count = len(labels["shape"])
-    axis = (np.arange(SIZE, dtype=np.float32) + 0.5) / SIZE * 2 - 1
-    x, y = axis[None, None, :], axis[None, :, None]
 
-    def vary(amount: float, *shape: int) -> Floats:
-        return random.uniform(-amount, amount, (count, *shape)).astype(np.float32)
+    def around_zero(*shape: int) -> Tensor:
+        """Uniform in [-1, 1]."""
+        return torch.rand(count, *shape, generator=draws) * 2 - 1
 
-    radius = (RADII[labels["scale"]] + vary(0.04))[:, None, None]
-    u = x - (CENTRES[labels["x-position"]] + vary(0.09))[:, None, None]
-    v = (CENTRES[labels["y-position"]] + vary(0.09))[:, None, None] - y
-    angle = vary(0.3)[:, None, None]
-    u, v = (
-        (u * np.cos(angle) - v * np.sin(angle)) / radius,
-        (u * np.sin(angle) + v * np.cos(angle)) / radius,
+    position, radius = torch.tensor(POSITION), torch.tensor(list(RADIUS.values()))
+    centre = torch.stack([position[labels["x-position"]], position[labels["y-position"]]], dim=1)
+    colours, backgrounds = (
+        torch.tensor(list(COLOURS.values())),
+        torch.tensor(list(BACKGROUNDS.values())),
     )
-    distance = np.empty((count, SIZE, SIZE), dtype=np.float32)
-    for index, shape in enumerate(SPRITES.factors["shape"]):
-        chosen = labels["shape"] == index
-        distance[chosen] = SHAPES[shape](u[chosen], v[chosen])
-    cover = np.clip(0.5 - distance * radius * SIZE / 2, 0, 1)[:, None]
-    shade = _shade(labels["texture"], u * radius, v * radius)[:, None]
-    ink = (COLOURS[labels["colour"]] + vary(22, 3))[:, :, None, None] * shade
-    image = ink * cover + _background(labels["background"], vary(16, 3), y) * (1 - cover)
-    image += random.standard_normal(image.shape, dtype=np.float32) * NOISE
-    return np.clip(image, 0, 255).astype(np.uint8)
+    return _Chance(
+        centre=centre + POSITION_JITTER * around_zero(2),
+        radius=radius[labels["scale"]] + RADIUS_JITTER * around_zero(),
+        tilt=TILT * around_zero(),
+        phase=math.pi * around_zero(2),
+        colour=colours[labels["colour"]] + COLOUR_JITTER * around_zero(3),
+        background=backgrounds[labels["background"]] + COLOUR_JITTER * around_zero(2, 3),
+    )
 
 
-def _background(kinds: NDArray[np.int64], tint: Floats, y: Floats) -> Floats:
-    top, bottom = BACKGROUNDS[kinds, 0], BACKGROUNDS[kinds, 1]
-    share = ((y + 1) / 2)[:, None]
-    background: Floats = (top + tint)[:, :, None, None] * (1 - share)
-    background = background + (bottom + tint)[:, :, None, None] * share
-    return np.broadcast_to(background, (len(kinds), 3, SIZE, SIZE))
+def _paint(rows: Tensor, labels: Mapping[str, Tensor], chance: _Chance) -> Tensor:
+    """The pictures of ``rows`` (M,), (M, 3, H, W), without noise."""
+    axis = (torch.arange(SIZE) + 0.5) * PIXEL - 1
+    centre = chance.centre[rows]
+    across = (axis - centre[:, :1]).unsqueeze(1)  # (M, 1, W)
+    down = (axis - centre[:, 1:]).unsqueeze(2)  # (M, H, 1)
+    cos, sin = (f(chance.tilt[rows]).view(-1, 1, 1) for f in (torch.cos, torch.sin))
+    u, v = cos * across + sin * down, cos * down - sin * across  # (M, H, W)
+    distance = _distance(u, v, labels["shape"][rows], chance.radius[rows])
+    coverage = (0.5 - distance / PIXEL).clamp_(0, 1)
+    rim = (1.0 + (distance + RIM_WIDTH) / PIXEL - 0.5).clamp_(0, 1)
+    shade = 1 - TEXTURE_DEPTH * _texture(u, v, labels["texture"][rows], chance.phase[rows])
+    paint = chance.colour[rows].view(-1, 3, 1, 1) * shade.unsqueeze(1)
+    paint = torch.lerp(paint, torch.tensor(RIM_PAINT), rim.unsqueeze(1))
+    return torch.lerp(_backdrop(chance.background[rows]), paint, coverage.unsqueeze(1))
 
 
-def _shade(textures: NDArray[np.int64], u: Floats, v: Floats) -> Floats:
-    """Brightness (N, 32, 32) of the shape's surface; (u, v) in units of half the image."""
-    wave = 2 * np.pi / 0.30
-    across, along = np.cos(wave * u), np.cos(wave * v)
-    patterns = {
-        "plain": np.zeros_like(u),
-        "stripes": across > 0,
-        "dots": across + along > 0.7,
-        "checks": across * along > 0,
-    }
-    shade = np.ones_like(u)
-    for index, texture in enumerate(SPRITES.factors["texture"]):
-        chosen = textures == index
-        shade[chosen] = 1 - 0.45 * patterns[texture][chosen]
-    return shade
+def _distance(u: Tensor, v: Tensor, shape: Tensor, radius: Tensor) -> Tensor:
+    """Signed distance (M, H, W) of every pixel from the outline, negative inside."""
+    size = radius.view(-1, 1, 1)
+    distance = torch.empty_like(u)
+    for index, name in enumerate(SPRITES.factors["shape"]):
+        rows = (shape == index).nonzero().flatten()
+        scaled_u, scaled_v = u[rows] / size[rows], v[rows] / size[rows]
+        distance[rows] = OUTLINES[name](scaled_u, scaled_v) * size[rows]
+    return distance
 
 
-def _circle(u: Floats, v: Floats) -> Floats:
-    return np.hypot(u, v) - 0.95
+def _texture(u: Tensor, v: Tensor, texture: Tensor, phase: Tensor) -> Tensor:
+    """Where a texture darkens the paint, (M, H, W) in [0, 1]."""
+    pattern = torch.zeros_like(u)
+    for index, name in enumerate(SPRITES.factors["texture"]):
+        if name in PATTERNS:
+            rows = (texture == index).nonzero().flatten()
+            a, b = phase[rows].view(-1, 2, 1, 1).unbind(1)
+            pattern[rows] = PATTERNS[name](u[rows] * TEXTURE_WAVES + a, v[rows] * TEXTURE_WAVES + b)
+    return pattern
 
 
-def _square(u: Floats, v: Floats) -> Floats:
-    return np.maximum(np.abs(u), np.abs(v)) - 0.82
+def _soft(wave: Tensor) -> Tensor:
+    """A wave in [-1, 1] as soft-edged areas in [0, 1]."""
+    return torch.sigmoid(6 * wave)
 
 
-def _triangle(u: Floats, v: Floats) -> Floats:
-    return np.maximum(0.866 * np.abs(u) + 0.5 * v, -v) - 0.55
-
-
-def _star(u: Floats, v: Floats) -> Floats:
-    spike = np.arccos(np.cos(5 * np.arctan2(u, v))) / np.pi
-    return 0.7 * (np.hypot(u, v) - (1.1 - 0.62 * spike))
-
-
-def _cross(u: Floats, v: Floats) -> Floats:
-    wide = np.maximum(np.abs(u) - 0.95, np.abs(v) - 0.32)
-    tall = np.maximum(np.abs(v) - 0.95, np.abs(u) - 0.32)
-    return np.minimum(wide, tall)
-
-
-def _heart(u: Floats, v: Floats) -> Floats:
-    lobes = np.hypot(np.abs(u) - 0.44, v - 0.34) - 0.5
-    point = np.maximum(0.72 * np.abs(u) - 0.69 * v - 0.66, v - 0.34)
-    return np.minimum(lobes, point)
-
-
-# Signed distance to a shape's outline, negative inside, in units of its radius.
-SHAPES: Mapping[str, Callable[[Floats, Floats], Floats]] = {
-    "circle": _circle,
-    "square": _square,
-    "triangle": _triangle,
-    "star": _star,
-    "cross": _cross,
-    "heart": _heart,
+PATTERNS: Mapping[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "stripes": lambda u, v: _soft(torch.sin((u + v) * 0.8)),
+    "dots": lambda u, v: _soft(torch.sin(u) + torch.sin(v) - 1.0),
+    "checks": lambda u, v: _soft(torch.sin(u * 0.7) * torch.sin(v * 0.7) * 1.5),
 }
+
+
+def _backdrop(ends: Tensor) -> Tensor:
+    """From the colours of top and bottom (M, 2, 3) to a vertical gradient (M, 3, H, W)."""
+    fall = torch.linspace(0, 1, SIZE).view(1, 1, SIZE, 1)
+    top, bottom = ends.unsqueeze(-1).unsqueeze(-1).unbind(1)  # (M, 3, 1, 1) each
+    return torch.lerp(top, bottom, fall).expand(-1, -1, -1, SIZE)

@@ -1,4 +1,4 @@
-"""Transfer tasks: what a probe has to read from features that were trained for something else."""
+"""What a network's features are probed for: other factors, or another data set altogether."""
 
 from __future__ import annotations
 
@@ -6,19 +6,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
 from torch import Tensor
 from torch.nn import functional
 
+from vcr_core.datasets.catalog import DATASETS, dataset_info
 from vcr_core.datasets.loading import load
-from vcr_core.datasets.split import Dataset, Split
+from vcr_core.datasets.split import Dataset, Split, random_rows
 from vcr_core.errors import ConfigError
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class TransferTask:
-    """Images (N, C, H, W) and labels (N,) to fit a probe on and to measure it on.
+    """Images (N, C, H, W) and labels (N,) to fit a probe on, and held-out ones to measure it on.
 
-    Tasks on the same images share the tensors, so that features are extracted once.
+    Tasks on the same images share the same tensor, so that features are extracted once.
     """
 
     name: str
@@ -33,64 +35,94 @@ def transfer_tasks(
     dataset: Dataset,
     targets: Sequence[str],
     *,
-    cache_folder: Path,
     train_size: int | None = None,
     test_size: int | None = None,
-) -> tuple[TransferTask, ...]:
-    """The tasks of the given targets: ``colour``, or ``digits:digit`` for another data set.
+    seed: int = 0,
+    folder: str | Path | None = None,
+    cache_folder: str | Path | None = None,
+) -> list[TransferTask]:
+    """The probes named by ``targets``, on images that fit a network trained on ``dataset``.
 
-    Images of another data set are scaled and their channels matched to those of ``dataset``.
-    ``train_size`` and ``test_size`` take the first images only.
+    A target is a factor of the data set (``colour``) or of another one (``digits:digit``), whose
+    images are scaled to the size and channels of this one. Sizes above what there is mean all.
 
     Raises:
-        ConfigError: a target that does not exist; the message lists those there are.
-        DataError: another data set that cannot be read.
+        ConfigError: an unknown data set or factor; the message lists those there are.
+        DataError: another data set that cannot be found or read.
     """
-    sources = {"": dataset}
-    for name in dict.fromkeys(target.rpartition(":")[0] for target in targets):
-        if name:
-            sources[name] = like(load(name, cache_folder=cache_folder), dataset)
-    splits = {
-        name: (found.train.head(train_size), found.test.head(test_size))
-        for name, found in sources.items()
-    }
+    prepared: dict[str, tuple[Dataset, Split, Split]] = {}
     tasks = []
     for target in targets:
-        name, _, factor = target.rpartition(":")
-        names = sources[name].class_names
-        if factor not in names:
-            raise ConfigError(
-                f"expected one of {', '.join(names)} for '{name or dataset.name}', got '{factor}'",
-                field="transfer.targets",
+        other, _, factor = target.rpartition(":")
+        if other not in prepared:
+            prepared[other] = _prepare(
+                dataset, other, train_size, test_size, seed, folder, cache_folder
             )
-        train, test = splits[name]
+        found, train, test = prepared[other]
+        if factor not in found.class_names:
+            raise ConfigError(_unknown(dataset, target), field="transfer.targets")
         tasks.append(
             TransferTask(
-                target,
-                train.images,
-                train.labels[factor],
-                test.images,
-                test.labels[factor],
-                names[factor],
+                name=target,
+                train_images=train.images,
+                train_labels=train.labels[factor],
+                test_images=test.images,
+                test_labels=test.labels[factor],
+                class_names=found.class_names[factor],
             )
         )
-    return tuple(tasks)
+    return tasks
 
 
-def like(other: Dataset, dataset: Dataset) -> Dataset:
-    """``other`` with images of the shape (C, H, W) of ``dataset``'s."""
-    channels, height, width = dataset.train.images.shape[1:]
+def _prepare(
+    dataset: Dataset,
+    other: str,
+    train_size: int | None,
+    test_size: int | None,
+    seed: int,
+    folder: str | Path | None,
+    cache_folder: str | Path | None,
+) -> tuple[Dataset, Split, Split]:
+    """A data set with the rows that probes use, resized where it is another one."""
+    shape = dataset.train.images.shape[1:]
+    found = dataset
+    if other and other != dataset.name:
+        dataset_info(other)
+        found = load(
+            other, seed=seed, folder=folder, image_size=max(shape[1:]), cache_folder=cache_folder
+        )
+    train = _limit(found.probe, train_size, seed, field="transfer.train_size")
+    test = _limit(found.test, test_size, seed, field="transfer.test_size")
+    if found is dataset:
+        return found, train, test
+    return found, _fitted(train, shape), _fitted(test, shape)
 
-    def converted(split: Split) -> Split:
-        return Split(match_images(split.images, channels, (height, width)), split.labels)
 
-    return Dataset(other.name, converted(other.train), converted(other.test), other.class_names)
+def _limit(split: Split, size: int | None, seed: int, *, field: str) -> Split:
+    if size is None or size >= len(split):
+        return split
+    return split.take(random_rows(len(split), size, seed, field=field))
 
 
-def match_images(images: Tensor, channels: int, size: tuple[int, int]) -> Tensor:
-    """Images (N, C, H, W) with other channels (averaged, or repeated) and another size (bilinear)."""
+def _fitted(split: Split, shape: torch.Size) -> Split:
+    """Images scaled to (C, H, W): grey is repeated over colours, colours are averaged to grey."""
+    channels, height, width = shape
+    images = split.images
     if images.shape[1] != channels:
         images = images.mean(dim=1, keepdim=True).expand(-1, channels, -1, -1)
-    if tuple(images.shape[2:]) != size:
-        images = functional.interpolate(images, size, mode="bilinear", antialias=True)
-    return images.contiguous()
+    if images.shape[2:] != (height, width):
+        images = functional.interpolate(
+            images, size=(height, width), mode="bilinear", antialias=True
+        )
+    return Split(images.contiguous(), split.labels)
+
+
+def _unknown(dataset: Dataset, target: str) -> str:
+    elsewhere = [
+        f"{info.name}:{factor}"
+        for info in DATASETS.values()
+        if info.name != dataset.name
+        for factor in info.factors
+    ]
+    known = ", ".join([*dataset.class_names, *elsewhere])
+    return f"expected one of {known}, got '{target}'"

@@ -1,0 +1,102 @@
+"""Fashion-MNIST: found where it lies already, else downloaded by torchvision."""
+
+from __future__ import annotations
+
+import gzip
+import shutil
+import tempfile
+from pathlib import Path
+
+import torch
+from torchvision.datasets import FashionMNIST
+
+from vcr_core.datasets.catalog import FASHION_MNIST
+from vcr_core.datasets.places import FASHION_SYSTEM_FOLDER, fashion_files
+from vcr_core.datasets.split import Dataset, Split, make_dataset, random_rows
+from vcr_core.errors import DataError
+
+#: For each of the ten garments, in the order of the files' labels, its class in ``coarse``.
+COARSE_OF_GARMENT = (0, 1, 0, 2, 0, 3, 0, 3, 4, 3)
+#: For each of the ten garments, 1 where it is clothing, 0 for shoes and bags.
+CLOTHING_OF_GARMENT = (1, 1, 1, 1, 1, 0, 1, 0, 0, 0)
+
+
+def load(
+    *,
+    seed: int,
+    train_size: int | None,
+    test_size: int | None,
+    folder: Path | None,
+    cache_folder: Path,
+) -> Dataset:
+    """Fashion-MNIST, (N, 1, 28, 28). The seed decides which images a smaller size takes.
+
+    Looked for in ``folder``, in ``cache_folder`` and in the system's package; where none has it,
+    downloaded into ``cache_folder``.
+
+    Raises:
+        DataError: ``folder`` lacks files, a file is broken, or the download failed.
+    """
+    train, test = _read(folder, cache_folder)
+    return make_dataset(
+        FASHION_MNIST,
+        _split(train, random_rows(len(train), train_size, seed, field="data.train_size")),
+        _split(test, random_rows(len(test), test_size, seed, field="data.test_size")),
+    )
+
+
+def _split(files: FashionMNIST, rows: torch.Tensor) -> Split:
+    garment = files.targets[rows].long()
+    return Split(
+        files.data[rows].float().div_(255).unsqueeze(1),
+        {
+            "garment": garment,
+            "clothing": torch.tensor(CLOTHING_OF_GARMENT)[garment],
+            "coarse": torch.tensor(COARSE_OF_GARMENT)[garment],
+        },
+    )
+
+
+def _read(folder: Path | None, cache_folder: Path) -> tuple[FashionMNIST, FashionMNIST]:
+    if folder is not None and fashion_files(folder) is None:
+        raise DataError(
+            f"expected the four files of Fashion-MNIST (train-images-idx3-ubyte, …, packed or "
+            f"not) in '{folder}', not all are there: leave the folder empty to search or download"
+        )
+    places = (cache_folder, FASHION_SYSTEM_FOLDER) if folder is None else (folder,)
+    for place in places:
+        files = fashion_files(place)
+        if files is not None:
+            return _unpacked(place, files)
+    return _downloaded(cache_folder)
+
+
+def _unpacked(place: Path, files: dict[str, Path]) -> tuple[FashionMNIST, FashionMNIST]:
+    """Read with torchvision, which wants unpacked files under a root of its own."""
+    with tempfile.TemporaryDirectory() as root:
+        raw = Path(root) / "FashionMNIST" / "raw"
+        raw.mkdir(parents=True)
+        try:
+            for name, path in files.items():
+                opened = gzip.open(path) if path.suffix == ".gz" else path.open("rb")
+                with opened as packed, (raw / name).open("wb") as plain:
+                    shutil.copyfileobj(packed, plain)
+            return FashionMNIST(root, train=True), FashionMNIST(root, train=False)
+        except (OSError, EOFError, AssertionError, RuntimeError, ValueError, KeyError) as error:
+            raise DataError(
+                f"expected the files of Fashion-MNIST in '{place}', one is broken ({error}): "
+                f"remove the files there, and they are downloaded again"
+            ) from error
+
+
+def _downloaded(cache_folder: Path) -> tuple[FashionMNIST, FashionMNIST]:
+    try:
+        return (
+            FashionMNIST(cache_folder, train=True, download=True),
+            FashionMNIST(cache_folder, train=False, download=True),
+        )
+    except (OSError, RuntimeError) as error:
+        raise DataError(
+            f"expected to download Fashion-MNIST into '{cache_folder}', which failed: connect to "
+            f"the internet, or put its four files into a folder and name it in data.folder"
+        ) from error

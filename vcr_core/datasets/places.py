@@ -1,0 +1,48 @@
+"""Where the files of data sets may lie on this machine, without torch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+FASHION_FILES = (
+    "train-images-idx3-ubyte",
+    "train-labels-idx1-ubyte",
+    "t10k-images-idx3-ubyte",
+    "t10k-labels-idx1-ubyte",
+)
+FASHION_SYSTEM_FOLDER = Path("/usr/share/datasets/fashion-mnist")
+
+
+def fashion_files(folder: Path) -> dict[str, Path] | None:
+    """The four files of Fashion-MNIST in ``folder``, packed (``.gz``) or not; None if one lacks.
+
+    The folder may also be the root that torchvision's ``FashionMNIST`` was given.
+    """
+    for place in (folder, folder / "FashionMNIST" / "raw"):
+        found = {
+            name: path
+            for name in FASHION_FILES
+            for path in (place / f"{name}.gz", place / name)
+            if path.is_file()
+        }
+        if len(found) == len(FASHION_FILES):
+            return found
+    return None
+
+
+def find_data(cache_folder: str | Path) -> dict[str, str]:
+    """For every data set, where its images come from on this machine."""
+    found = next(
+        (
+            str(place)
+            for place in (Path(cache_folder), FASHION_SYSTEM_FOLDER)
+            if fashion_files(place)
+        ),
+        "not here yet: downloaded when it is first used",
+    )
+    return {
+        "sprites": "rendered on this machine",
+        "digits": "comes with scikit-learn",
+        "fashion-mnist": found,
+        "folder": "a folder of your own",
+    }
