@@ -10,7 +10,7 @@ import torch
 
 from vcr_core import diagnostics
 from vcr_core.training.experiment import Experiment
-from vcr_core.transfer import extract_features, probe_all
+from vcr_core.transfer import FrozenFeatures, frozen, probe_all
 
 
 @dataclass(frozen=True)
@@ -43,13 +43,11 @@ def evaluate(experiment: Experiment) -> Evaluation:
 
     The effective rank is that of the penultimate features (N, D) of the held-out source images.
     """
-    features = extract_features(experiment.model, experiment.test_images)
-    with torch.no_grad():
-        was_training = experiment.model.training
-        predicted = experiment.model.eval().head(features).argmax(dim=1)
-        experiment.model.train(was_training)
+    features_of = FrozenFeatures(experiment.model)
+    features = features_of(experiment.test_images)
+    with frozen(experiment.model):
+        predicted = experiment.model.head(features).argmax(dim=1)
         accuracy = (predicted == experiment.test_labels).float().mean()
-        covariance = torch.cov(features.float().T)
-        rank = diagnostics.effective_rank(covariance)
-    transfer = probe_all(experiment.model, experiment.tasks, l2=experiment.config.transfer.l2)
+        rank = diagnostics.effective_rank(torch.cov(features.T))
+    transfer = probe_all(features_of, experiment.tasks, l2=experiment.config.transfer.l2)
     return Evaluation(float(accuracy), transfer, float(rank))

@@ -33,3 +33,17 @@ def extract_features(model: Model, images: Tensor, *, batch_size: int = BATCH) -
     """
     with frozen(model):
         return torch.cat([model.features(part).float() for part in images.split(batch_size)])
+
+
+class FrozenFeatures:
+    """The features of a model as it is now, each set of images passed through it once."""
+
+    def __init__(self, model: Model) -> None:
+        self._model = model
+        self._kept: dict[int, tuple[Tensor, Tensor]] = {}
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """Features (N, D) of images (N, C, H, W); the same tensor is not extracted twice."""
+        if id(images) not in self._kept:
+            self._kept[id(images)] = (images, extract_features(self._model, images))
+        return self._kept[id(images)][1]
