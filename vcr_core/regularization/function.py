@@ -22,16 +22,44 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from vcr_core.regularization.samples import from_rows, to_rows
-from vcr_core.regularization.terms import covariance_term, statistics_dtype, variance_term
+from vcr_core.regularization.distributed import averaging_factor
+from vcr_core.regularization.options import PenaltyOptions
+from vcr_core.regularization.samples import draw, gather, require_features, scatter
+from vcr_core.regularization.statistics import (
+    Statistics,
+    add_gradient,
+    exact_weights,
+    measure,
+    prefers_gram,
+    readings,
+)
 
 
-class PenaltyOptions(NamedTuple):
-    """What the penalty of one layer depends on, apart from its two weights."""
+class Journey:
+    """Whether the gradient of one forward's penalty ever came back."""
 
-    target_std: float = 1.0
-    eps: float = 1e-4
-    threshold: float | None = None
+    __slots__ = ("missed", "received")
+
+    def __init__(self) -> None:
+        self.missed = False
+        self.received = False
+
+
+class Passage(NamedTuple):
+    """How one forward goes through the Function, apart from its features and weights.
+
+    ``inject``   add the penalty's gradient at scale 1, whether or not the value joins the loss
+    ``layer``    name for error messages
+    ``seed``     chooses the samples, where not all are used
+    ``moments``  return the covariance: never the Gram form
+    ``journey``  is told what the backward received
+    """
+
+    inject: bool = False
+    layer: str = ""
+    seed: int = 0
+    moments: bool = False
+    journey: Journey | None = None
 
 
 class Measured(NamedTuple):
@@ -39,108 +67,125 @@ class Measured(NamedTuple):
 
     output: Tensor
     value: Tensor
-    terms: Tensor  # (2,) unweighted variance and covariance term
+    readings: Tensor  # (5,) see statistics.readings
     mean: Tensor  # (D,)
-    covariance: Tensor  # (D, D)
+    second: Tensor  # covariance (D, D), or the Gram matrix where moments were not asked for
 
 
 def penalized_identity(
     z: Tensor,
     weights: Tensor,
     options: PenaltyOptions,
-    *,
-    inject: bool = False,
-    layer: str = "",
+    passage: Passage | None = None,
 ) -> Measured:
     """``z`` unchanged, and its penalty as a scalar that carries the gradient.
 
     Args:
         z: features in any layout of ``samples.py``.
-        weights: (2,) variance weight α and covariance weight β.
-        options: target standard deviation, eps and threshold.
-        inject: add the penalty's gradient at scale 1 whether or not ``value`` joins the loss.
-        layer: name for error messages.
+        weights: (2,) on the CPU, variance weight α and covariance weight β of ``options.scale``.
+        options: see ``PenaltyOptions``.
+        passage: see ``Passage``.
+
+    Raises ``FeatureError`` where ``z`` has no samples to compare.
     """
-    return Measured(*PenalizedIdentity.apply(z, weights, options, inject, layer))
+    return Measured(*PenalizedIdentity.apply(z, weights, options, passage or Passage()))
 
 
-def row_statistics(z: Tensor, *, layer: str = "") -> tuple[Tensor, Tensor]:
-    """Mean (D,) and unbiased covariance (D, D) of the samples of ``z``, without autocast."""
-    with torch.autocast(z.device.type, enabled=False):
-        rows = to_rows(z, layer=layer).to(statistics_dtype(z.dtype))
-        shift = rows[:1]
-        centred = rows - shift
-        offset = centred.mean(dim=0, keepdim=True)
-        centred -= offset
-        return (shift + offset).squeeze(0), centred.T @ centred / (rows.shape[0] - 1)
+def measure_only(z: Tensor, options: PenaltyOptions, passage: Passage) -> tuple[Tensor, Statistics]:
+    """Readings and statistics of ``z`` without a penalty; never the Gram form."""
+    with torch.no_grad(), torch.autocast(z.device.type, enabled=False):
+        _, samples = _draw_samples(z, options, passage)
+        statistics = measure(samples, options, gram=False)
+        return readings(statistics, options), statistics
 
 
 class PenalizedIdentity(torch.autograd.Function):
     """See the module's first lines."""
 
     @staticmethod
-    def forward(  # noqa: PLR0917
-        ctx: Any, z: Tensor, weights: Tensor, options: PenaltyOptions, inject: bool, layer: str
+    def forward(
+        ctx: Any, z: Tensor, weights: Tensor, options: PenaltyOptions, passage: Passage
     ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-        mean, covariance = row_statistics(z, layer=layer)
-        terms = torch.stack(
-            (
-                variance_term(
-                    covariance.diagonal(), target_std=options.target_std, eps=options.eps
-                ),
-                covariance_term(covariance, threshold=options.threshold),
-            )
-        )
-        value = weights[0] * terms[0] + weights[1] * terms[1]
-        ctx.save_for_backward(z, mean, covariance, weights)
-        ctx.options, ctx.inject, ctx.layer = options, inject, layer
-        ctx.mark_non_differentiable(terms, mean, covariance)
+        with torch.autocast(z.device.type, enabled=False):
+            index, samples = _draw_samples(z, options, passage)
+            gram = not passage.moments and prefers_gram(samples, options)
+            statistics = measure(samples, options, gram=gram)
+            read = readings(statistics, options)
+            alpha, beta = exact_weights(weights, options, statistics)
+            value = alpha * read[0] + beta * read[1]
+            if options.nonfinite == "skip":
+                value = torch.where(value.isfinite(), value, 0.0)
+        mean, variances, second, shift, count = statistics
+        ctx.save_for_backward(z, index, weights, mean, variances, second, shift)
+        ctx.count, ctx.options, ctx.passage = count, options, passage
+        ctx.mark_non_differentiable(read, mean, second)
         ctx.set_materialize_grads(False)
-        return z.detach(), value, terms, mean, covariance
+        # detached, not the input itself: an in-place operation on it must reach our backward's
+        # check of saved tensors, where the layer's name is known
+        return z.detach(), value, read, mean, second
 
     @staticmethod
     @once_differentiable
     def backward(
         ctx: Any, grad_output: Tensor | None, grad_value: Tensor | None, *_: None
-    ) -> tuple[Tensor | None, None, None, None, None]:
-        if grad_value is None and not ctx.inject:
-            return grad_output, None, None, None, None
-        z, mean, covariance, weights = _saved(ctx)
+    ) -> tuple[Tensor | None, None, None, None]:
+        passage, options = ctx.passage, ctx.options
+        if passage.journey is not None:
+            passage.journey.missed |= grad_value is None
+            passage.journey.received |= grad_value is not None
+        if grad_value is None and not passage.inject:
+            return grad_output, None, None, None
+        z, index, weights, mean, variances, second, shift = _saved(ctx)
         with torch.autocast(z.device.type, enabled=False):
-            rows = to_rows(z).to(covariance.dtype)
-            matrix = gradient_matrix(covariance, rows.shape[0], weights, ctx.options)
-            if grad_value is not None and not ctx.inject:
-                matrix *= grad_value
-            gradient = from_rows((rows - mean) @ matrix, z)
-            if grad_output is not None:
-                gradient += grad_output
-        return gradient.to(z.dtype), None, None, None, None
+            statistics = Statistics(mean, variances, second, shift, ctx.count)
+            alpha, beta = exact_weights(weights, options, statistics)
+            scale = grad_value if grad_value is not None and not passage.inject else 1
+            if options.ranks == "global":
+                scale = scale * averaging_factor()
+            strengths = (alpha * scale, beta * scale)
+            gradient = _gradient(grad_output, z, index, statistics, strengths, options)
+            if options.nonfinite == "skip":
+                without = torch.zeros_like(z) if grad_output is None else grad_output
+                gradient = torch.where(variances.isfinite().all(), gradient, without)
+        return gradient, None, None, None
 
 
-def gradient_matrix(
-    covariance: Tensor, count: int, weights: Tensor, options: PenaltyOptions
+def _draw_samples(
+    z: Tensor, options: PenaltyOptions, passage: Passage
+) -> tuple[Tensor | None, Tensor]:
+    """Which samples of ``z`` this step uses (``None``: all), and the samples."""
+    require_features(z, layer=passage.layer)
+    index = draw(z, options, passage.seed)
+    samples = gather(z, options, index)
+    require_features(samples, layer=passage.layer)
+    return index, samples
+
+
+def _gradient(  # noqa: PLR0917
+    grad_output: Tensor | None,
+    z: Tensor,
+    index: Tensor | None,
+    statistics: Statistics,
+    strengths: tuple[Tensor, Tensor],
+    options: PenaltyOptions,
 ) -> Tensor:
-    """M (D, D), such that the gradient of the weighted penalty is (Z − mean) @ M."""
-    size = covariance.shape[0]
-    variances = covariance.diagonal()
-    std = (variances + options.eps).sqrt()
-    clipped = covariance
-    if options.threshold is not None:
-        clipped = covariance.clamp(-options.threshold, options.threshold)
-    matrix = clipped * (weights[1] * (4 / (size * (size - 1) * (count - 1))))
-    gate = (std < options.target_std) / std
-    matrix.diagonal().copy_(gate * (weights[0] * (-1 / (size * (count - 1)))))
-    return matrix
+    """``grad_output`` plus the penalty's gradient with respect to all of ``z``."""
+    if options.every_sample:
+        return add_gradient(grad_output, z, statistics, strengths, options)
+    samples = gather(z, options, index)
+    gradient = add_gradient(None, samples, statistics, strengths, options)
+    return scatter(gradient, grad_output, z, options, index)
 
 
-def _saved(ctx: Any) -> tuple[Tensor, ...]:
+def _saved(ctx: Any) -> tuple[Any, ...]:
     """The saved tensors, or an error that names the layer whose output was overwritten."""
     try:
         return tuple(ctx.saved_tensors)
     except RuntimeError as error:
         if "inplace operation" not in str(error):
             raise
-        name = f"layer {ctx.layer!r}" if ctx.layer else "a VCRLayer"
+        layer = ctx.passage.layer
+        name = f"layer {layer!r}" if layer else "a VCRLayer"
         raise RuntimeError(
             f"the output of {name} was overwritten by an in-place operation after the "
             "regulariser had measured it, so its gradient cannot be formed: use the "

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from torch import Tensor, is_grad_enabled, nn
+import torch
+from torch import Tensor, nn
 
-from vcr_core.regularization.function import penalized_identity
+from vcr_core.errors import FeatureError
+from vcr_core.regularization.checkpointing import recomputing
+from vcr_core.regularization.function import Passage, penalized_identity
+from vcr_core.regularization.options import NonFinite, PenaltyOptions, Ranks, Scale, Tokens
 from vcr_core.regularization.settings import Strength
 
 
@@ -16,15 +20,16 @@ class VCRLayer(nn.Module):
     ``handle.penalty()`` to the loss instead, so that the penalty is rescaled with it.
 
     Args:
-        variance_weight: α ≥ 0 of the exact convention (see ``terms.py``).
-        covariance_weight: β ≥ 0 of the exact convention. With both at 0 the input comes back as is.
-        target_std: γ, in the units of the features.
-        eps: added to the variances inside the root.
-        threshold: δ of the smooth-L1 form of the covariance term; ``None`` for the square.
+        variance_weight: α ≥ 0 in the convention ``scale``.
+        covariance_weight: β ≥ 0 in the convention ``scale``. With both at 0 the input comes back.
+        target_std, eps, threshold, scale, tokens, pooled, max_samples, ranks, nonfinite: see
+            ``PenaltyOptions``.
+        seed: of the generator that chooses the samples, where ``max_samples`` is given.
 
     Shapes: (N, D); (N, T, D), every token a sample; (N, C, H, W), every location a sample.
     In ``eval()`` and under ``no_grad`` it does nothing. Raises ``ConfigError`` for weights that are
-    negative or not finite, ``FeatureError`` for an input with fewer than 2 samples or features.
+    negative or not finite, ``FeatureError`` for an input with fewer than 2 samples or features, and
+    on the CPU for one that is not finite.
     """
 
     def __init__(
@@ -35,15 +40,20 @@ class VCRLayer(nn.Module):
         target_std: float = 1.0,
         eps: float = 1e-4,
         threshold: float | None = None,
+        scale: Scale = "exact",
+        tokens: Tokens = "all",
+        pooled: bool = False,
+        max_samples: int | None = None,
+        ranks: Ranks = "local",
+        nonfinite: NonFinite = "raise",
+        seed: int = 0,
     ) -> None:
         super().__init__()
-        self.strength = Strength(
-            variance_weight,
-            covariance_weight,
-            target_std=target_std,
-            eps=eps,
-            threshold=threshold,
+        options = PenaltyOptions(
+            target_std, eps, threshold, scale, tokens, pooled, max_samples, ranks, nonfinite
         )
+        self.strength = Strength(variance_weight, covariance_weight, options)
+        self._seed = seed
 
     @property
     def variance_weight(self) -> float:
@@ -65,16 +75,31 @@ class VCRLayer(nn.Module):
 
     def forward(self, z: Tensor) -> Tensor:
         """``z`` itself, with the penalty's gradient waiting in the backward."""
-        if not (self.training and self.strength.active and is_grad_enabled() and z.requires_grad):
-            return z
         strength = self.strength
-        return penalized_identity(z, strength.weights(), strength.options, inject=True).output
+        measuring = self.training and strength.active and torch.is_grad_enabled()
+        if not (measuring and z.requires_grad):
+            return z
+        if strength.options.max_samples is not None and not recomputing():
+            self._seed += 1
+        passage = Passage(inject=True, seed=self._seed)
+        measured = penalized_identity(z, strength.weights(), strength.options, passage)
+        if z.device.type == "cpu" and not torch.compiler.is_compiling():
+            _require_finite(measured.value)
+        return measured.output
 
     def extra_repr(self) -> str:
         """Shown by ``print(model)``."""
         options = self.strength.options
         return (
             f"variance_weight={self.variance_weight:g}, "
-            f"covariance_weight={self.covariance_weight:g}, "
+            f"covariance_weight={self.covariance_weight:g}, scale={options.scale}, "
             f"target_std={options.target_std:g}, eps={options.eps:g}, threshold={options.threshold}"
+        )
+
+
+def _require_finite(value: Tensor) -> None:
+    if not bool(value.isfinite()):
+        raise FeatureError(
+            "expected finite features, got NaN or Inf in the input of a VCRLayer: lower the "
+            "learning rate or the weights, or pass nonfinite='skip' to train on without its penalty"
         )

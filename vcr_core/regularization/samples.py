@@ -1,36 +1,35 @@
 """What counts as a sample: rows of features, whatever the layout of a layer's output.
 
-(N, D)          vectors: every row is a sample
-(N, T, D)       tokens: every token is a sample
-(N, C, H, W)    maps: every location is a sample, and so for (N, C, T, H, W)
+    (N, D)          vectors: every row is a sample
+    (N, T, D)       tokens: every token, every patch, or the class token alone
+    (N, C, H, W)    maps: every location is a sample, and so for (N, C, T, H, W)
+
+or, pooled, the average over tokens or locations: one sample an image.
 """
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
 from vcr_core.errors import FeatureError
+from vcr_core.regularization.options import PenaltyOptions
 
 
-def to_rows(z: Tensor, *, layer: str = "") -> Tensor:
-    """The samples of ``z`` as rows (n, D); a view where the memory layout allows it.
-
-    Raises ``FeatureError``, naming ``layer``, where ``z`` has no samples to compare.
-    """
-    require_features(z, layer=layer)
+def to_rows(z: Tensor) -> Tensor:
+    """The samples of ``z`` as rows (n, D); a view where the memory layout allows it."""
     return (z.movedim(1, -1) if z.ndim > 3 else z).flatten(0, -2)
 
 
-def from_rows(rows: Tensor, like: Tensor) -> Tensor:
-    """The inverse of ``to_rows``: rows (n, D) in the shape of ``like``."""
-    if like.ndim <= 3:
-        return rows.view(like.shape)
-    shape = like.shape
+def from_rows(rows: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """The inverse of ``to_rows``: rows (n, D) as a tensor of ``shape``."""
+    if len(shape) <= 3:
+        return rows.view(shape)
     return rows.view(shape[0], *shape[2:], shape[1]).movedim(-1, 1)
 
 
 def sample_count(z: Tensor) -> int:
-    """Number of samples n in ``z``."""
+    """Number of samples n in ``z``, when every location or token is one."""
     return z.numel() // feature_count(z)
 
 
@@ -39,11 +38,62 @@ def feature_count(z: Tensor) -> int:
     return z.shape[1] if z.ndim > 3 else z.shape[-1]
 
 
+def draw(z: Tensor, options: PenaltyOptions, seed: int) -> Tensor | None:
+    """Which samples this step uses, (max_samples,) without repetition; ``None`` for all.
+
+    Drawn by a generator of its own, made from ``seed``: training's random numbers stay untouched,
+    and a checkpoint's recomputation draws the same samples again.
+    """
+    if options.max_samples is None:
+        return None
+    total = _candidates(z, options)
+    if total <= options.max_samples:
+        return None
+    generator = torch.Generator(device=z.device).manual_seed(seed)
+    return torch.randperm(total, generator=generator, device=z.device)[: options.max_samples]
+
+
+def drawn_count(z: Tensor, options: PenaltyOptions) -> int:
+    """How many samples of ``z`` a step uses."""
+    total = _candidates(z, options)
+    return total if options.max_samples is None else min(total, options.max_samples)
+
+
+def gather(z: Tensor, options: PenaltyOptions, index: Tensor | None) -> Tensor:
+    """The samples of ``z`` that the penalty is about, in one of the layouts above."""
+    chosen = _select(z, options)
+    if options.pooled and chosen.ndim > 2:
+        chosen = chosen.mean(dim=_pooled_axes(chosen))
+    return chosen if index is None else chosen[_locate(chosen, index)]
+
+
+def scatter(
+    gradient: Tensor,
+    grad_output: Tensor | None,
+    z: Tensor,
+    options: PenaltyOptions,
+    index: Tensor | None,
+) -> Tensor:
+    """``grad_output`` plus ``gradient``, which is with respect to ``gather(z, options, index)``."""
+    total = torch.zeros_like(z) if grad_output is None else grad_output.clone()
+    chosen = _select(total, options)
+    if options.pooled and chosen.ndim > 2:
+        chosen += _spread(gradient, chosen, index).to(z.dtype)
+    elif index is None:
+        chosen += gradient.to(z.dtype)
+    else:
+        chosen[_locate(chosen, index)] += gradient.to(z.dtype)
+    return total
+
+
 def require_features(z: Tensor, *, layer: str = "") -> None:
-    """Raise ``FeatureError`` unless ``z`` holds at least 2 samples of at least 2 features."""
+    """Raise ``FeatureError``, naming ``layer``, unless ``z`` has 2 samples of 2 features."""
     where = f"layer {layer!r}: " if layer else ""
     if not z.is_floating_point():
-        raise FeatureError(f"{where}expected floating-point features, got {z.dtype}")
+        raise FeatureError(
+            f"{where}expected floating-point features, got {z.dtype}: "
+            "attach to a layer that computes features"
+        )
     if not 2 <= z.ndim <= 5:
         raise FeatureError(
             f"{where}expected features of shape (N, D), (N, T, D) or (N, C, H, W), "
@@ -59,3 +109,43 @@ def require_features(z: Tensor, *, layer: str = "") -> None:
             f"{where}expected at least 2 samples, got shape {tuple(z.shape)}: "
             "use a batch of at least 2 (drop_last=True in the data loader)"
         )
+
+
+def _select(z: Tensor, options: PenaltyOptions) -> Tensor:
+    """A view of ``z`` without the tokens that do not count."""
+    if z.ndim != 3 or options.tokens == "all":
+        return z
+    return z[:, :1] if options.tokens == "class" else z[:, 1:]
+
+
+def _candidates(z: Tensor, options: PenaltyOptions) -> int:
+    chosen = _select(z, options)
+    return chosen.shape[0] if options.pooled else sample_count(chosen)
+
+
+def _pooled_axes(z: Tensor) -> tuple[int, ...]:
+    return (1,) if z.ndim == 3 else tuple(range(2, z.ndim))
+
+
+def _spread(gradient: Tensor, z: Tensor, index: Tensor | None) -> Tensor:
+    """The gradient of a mean over locations or tokens: equal shares that broadcast to ``z``."""
+    images = gradient
+    if index is not None:
+        images = gradient.new_zeros(z.shape[0], feature_count(z))
+        images[index] = gradient
+    images = images * (z.shape[0] / sample_count(z))
+    for axis in _pooled_axes(z):
+        images = images.unsqueeze(axis)
+    return images
+
+
+def _locate(z: Tensor, index: Tensor) -> tuple[Tensor | slice, ...]:
+    """Advanced indices that read the samples ``index`` of ``z`` as rows (m, D), in any layout."""
+    if z.ndim == 2:
+        return (index,)
+    sizes = z.shape[1:-1] if z.ndim == 3 else z.shape[2:]
+    places: list[Tensor] = []
+    for size in reversed(sizes):
+        places.insert(0, index % size)
+        index = index // size
+    return (index, *places) if z.ndim == 3 else (index, slice(None), *places)

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import math
-
 import torch
 from torch import Tensor
 
-from vcr_core.errors import ConfigError
-from vcr_core.regularization.function import PenaltyOptions
+from vcr_core.regularization.options import PenaltyOptions, checked, checked_weight
 
 
 class Strength:
@@ -16,22 +13,20 @@ class Strength:
 
     The weights also stand in a small tensor that is replaced, never written to, when they change:
     a graph that was built with the old ones stays valid, and ``torch.compile`` does not recompile.
+
+    ``factor`` multiplies both weights: the layer's share, where all layers are set together.
     """
 
     def __init__(
         self,
         variance_weight: float,
         covariance_weight: float,
+        options: PenaltyOptions | None = None,
         *,
-        target_std: float = 1.0,
-        eps: float = 1e-4,
-        threshold: float | None = None,
+        factor: float = 1.0,
     ) -> None:
-        self.options = PenaltyOptions(
-            _positive("target_std", target_std),
-            _positive("eps", eps),
-            None if threshold is None else _positive("threshold", threshold),
-        )
+        self.options = checked(options or PenaltyOptions())
+        self.factor = checked_weight("factor", factor)
         self.set_weights(variance_weight, covariance_weight)
 
     def set_weights(
@@ -39,20 +34,18 @@ class Strength:
     ) -> None:
         """Replace the weights that are given; ``None`` keeps one."""
         if variance_weight is not None:
-            self.variance_weight = _weight("variance_weight", variance_weight)
+            self.variance_weight = self.factor * checked_weight("variance_weight", variance_weight)
         if covariance_weight is not None:
-            self.covariance_weight = _weight("covariance_weight", covariance_weight)
-        self.tensor = torch.tensor([self.variance_weight, self.covariance_weight], device="cpu")
-
-    def set_target_std(self, target_std: float) -> None:
-        """Replace γ."""
-        self.options = self.options._replace(target_std=_positive("target_std", target_std))
-
-    def set_threshold(self, threshold: float | None) -> None:
-        """Replace δ; ``None`` returns to the plain square."""
-        self.options = self.options._replace(
-            threshold=None if threshold is None else _positive("threshold", threshold)
+            self.covariance_weight = self.factor * checked_weight(
+                "covariance_weight", covariance_weight
+            )
+        self.tensor = torch.tensor(
+            [self.variance_weight, self.covariance_weight], dtype=torch.float32, device="cpu"
         )
+
+    def set_options(self, **changes: float | None) -> None:
+        """Replace ``target_std``, ``eps`` or ``threshold`` from the next forward on."""
+        self.options = checked(self.options._replace(**changes))  # type: ignore[arg-type]
 
     @property
     def active(self) -> bool:
@@ -62,26 +55,3 @@ class Strength:
     def weights(self) -> Tensor:
         """The two weights as a CPU tensor (2,)."""
         return self.tensor
-
-
-def _weight(name: str, value: float) -> float:
-    number = _number(name, value)
-    if not math.isfinite(number) or number < 0:
-        raise ConfigError(
-            f"expected a finite number of at least 0, got {value!r}: use 0 to switch the term off",
-            field=name,
-        )
-    return number
-
-
-def _positive(name: str, value: float) -> float:
-    number = _number(name, value)
-    if not math.isfinite(number) or number <= 0:
-        raise ConfigError(f"expected a finite number above 0, got {value!r}", field=name)
-    return number
-
-
-def _number(name: str, value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise ConfigError(f"expected a number, got {value!r}", field=name)
-    return float(value)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from torch import nn
 
@@ -19,17 +19,20 @@ BLOCK_CLASSES = frozenset(
         "Block",  # ViT (timm)
     }
 )
+Layers = str | Sequence[str] | Callable[[str, nn.Module], bool]
+
 ACTIVATED_BY_WEIGHTS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
 MOST_CANDIDATES = 30
 
 
-def resolve_layers(model: nn.Module, layers: str | Sequence[str]) -> tuple[str, ...]:
+def resolve_layers(model: nn.Module, layers: Layers) -> tuple[str, ...]:
     """The names of the modules that ``layers`` means, in the order of the model.
 
     Args:
         model: any module.
         layers: ``"blocks"``, ``"last"`` (the last block), a name, an fnmatch pattern such as
-            ``"layer[34].*"``, or a sequence of names and patterns.
+            ``"layer[34].*"``, a sequence of names and patterns, or a function that gets a name and
+            its module and says whether to take it.
 
     Raises ``LayerNotFoundError``, with the names that there are, where nothing matches.
     """
@@ -37,12 +40,40 @@ def resolve_layers(model: nn.Module, layers: str | Sequence[str]) -> tuple[str, 
         return _blocks(model)
     if layers == "last":
         return _blocks(model)[-1:]
+    if callable(layers):
+        return _accepted(model, layers)
     patterns = (layers,) if isinstance(layers, str) else tuple(layers)
     if not patterns:
         raise LayerNotFoundError(f"expected at least one layer name, got none: {_choices(model)}")
     names = [name for name, _ in model.named_modules() if name]
     chosen = {name for pattern in patterns for name in _matches(model, names, pattern)}
     return tuple(name for name in names if name in chosen)
+
+
+def factors_of(names: Sequence[str], factors: Mapping[str, float]) -> dict[str, float]:
+    """The factor of each layer: of the last name or pattern that matches it, else 1.
+
+    Raises ``LayerNotFoundError`` for a name or pattern that matches none of ``names``.
+    """
+    found = dict.fromkeys(names, 1.0)
+    for pattern, factor in factors.items():
+        matching = [name for name in names if name == pattern or fnmatch.fnmatch(name, pattern)]
+        if not matching:
+            raise LayerNotFoundError(
+                f"no attached layer is called {pattern!r}: attached are {', '.join(names)}"
+            )
+        found.update(dict.fromkeys(matching, factor))
+    return found
+
+
+def _accepted(model: nn.Module, accept: Callable[[str, nn.Module], bool]) -> tuple[str, ...]:
+    names = tuple(name for name, module in model.named_modules() if name and accept(name, module))
+    if not names:
+        raise LayerNotFoundError(
+            f"the function passed as layers takes no module of {type(model).__name__}: "
+            f"{_choices(model)}"
+        )
+    return names
 
 
 def _matches(model: nn.Module, names: list[str], pattern: str) -> list[str]:

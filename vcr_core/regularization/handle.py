@@ -1,0 +1,247 @@
+"""``Regularization``: the handle of a regulariser that is attached to a model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from types import EllipsisType, TracebackType
+from typing import NamedTuple, Self
+
+import torch
+from torch import Tensor, nn
+
+from vcr_core.errors import FeatureError, LayerNotFoundError
+from vcr_core.regularization.function import Passage, penalized_identity
+from vcr_core.regularization.hook import AttachedLayer, LayerMoments
+from vcr_core.regularization.options import PenaltyOptions
+from vcr_core.regularization.statistics import (
+    ACTIVE_HINGES,
+    COVARIANCE,
+    NOISE_FLOOR,
+    VARIANCE,
+)
+
+
+class LayerTerms(NamedTuple):
+    """The unweighted terms of one layer, detached scalars on the layer's device."""
+
+    variance: Tensor
+    covariance: Tensor
+
+
+class Regularization:
+    """The handle that ``attach`` returns. A context manager: leaving it removes the regulariser.
+
+    ``record``: while true, training forwards also keep each layer's moments, even where the
+    weights are 0; while false nothing D×D is kept between steps.
+    """
+
+    def __init__(self, model: nn.Module, layers: Sequence[AttachedLayer]) -> None:
+        self._layers = {layer.name: layer for layer in layers}
+        self._modules = {layer.name: model.get_submodule(layer.name) for layer in layers}
+        self._hooks = [self._modules[x.name].register_forward_hook(x) for x in layers]
+        self._penalty: Tensor | None = None
+        self._unchecked: Tensor | None = None
+        self._step = 0
+        self._record = False
+
+    @property
+    def layer_names(self) -> tuple[str, ...]:
+        """The regularised layers, in the order of the model."""
+        return tuple(self._layers)
+
+    @property
+    def options(self) -> Mapping[str, PenaltyOptions]:
+        """What the penalty of each layer depends on, apart from its weights."""
+        return {name: layer.strength.options for name, layer in self._layers.items()}
+
+    @property
+    def record(self) -> bool:
+        """Whether forwards keep each layer's moments."""
+        return self._record
+
+    @record.setter
+    def record(self, value: bool) -> None:
+        self._record = value
+        for layer in self._layers.values():
+            layer.record = value
+            if not value:
+                layer.moments = layer.output = None
+
+    def set_weights(
+        self,
+        variance_weight: float | None = None,
+        covariance_weight: float | None = None,
+        *,
+        target_std: float | None = None,
+        threshold: float | EllipsisType | None = ...,
+        layer: str | None = None,
+    ) -> None:
+        """Change weights or options from the next forward on; what is not given stays.
+
+        ``threshold=None`` returns to the plain square. ``layer`` limits the change to one layer.
+        Raises ``ConfigError`` for bad numbers, ``LayerNotFoundError`` for an unknown layer.
+        """
+        changes: dict[str, float | None] = {}
+        if target_std is not None:
+            changes["target_std"] = target_std
+        if not isinstance(threshold, EllipsisType):
+            changes["threshold"] = threshold
+        for chosen in self._choose(layer):
+            chosen.strength.set_weights(variance_weight, covariance_weight)
+            chosen.strength.set_options(**changes)
+        if not any(each.strength.active for each in self._layers.values()):
+            self._penalty = None
+
+    def penalty(self) -> Tensor:
+        """Σ over layers of α · l_var + β · l_cov: add it to the loss of every training step.
+
+        Covers all training forwards since the last call; called again without a forward it returns
+        the same tensor. A plain zero where all weights are 0, or in ``eval()``.
+
+        Raises ``FeatureError``, naming layer and step, where features were NaN or Inf (unless
+        ``nonfinite="skip"``; on an accelerator one call late, so that no step waits for the host),
+        and ``LayerNotFoundError`` for an attached layer that the model's forward never uses.
+        """
+        values = {name: layer.collect() for name, layer in self._layers.items()}
+        if not any(values.values()):
+            return torch.zeros(()) if self._penalty is None else self._penalty
+        self._step += 1
+        self._require_all_ran()
+        device = next(value.device for each in values.values() for value in each)
+        sums = torch.stack(
+            [
+                sum((value.to(device) for value in each), torch.zeros((), device=device))
+                for each in values.values()
+            ]
+        )
+        self._check_finite(sums.detach())
+        self._penalty = sums.sum()
+        return self._penalty
+
+    def discard(self) -> None:
+        """Forget the forwards so far: their penalty is meant to join no loss."""
+        for layer in self._layers.values():
+            layer.collect()
+            layer.journey = None
+        self._penalty = None
+
+    def terms(self, *, debiased: bool = False) -> dict[str, LayerTerms]:
+        """Each layer's unweighted terms at its last measured forward; no transfer to the host.
+
+        ``debiased`` subtracts from the covariance term what independent features would show with
+        this number of samples (see ``noise_floors``); it can then be slightly negative.
+        """
+        return {
+            name: LayerTerms(
+                read[VARIANCE],
+                read[COVARIANCE] - read[NOISE_FLOOR] if debiased else read[COVARIANCE],
+            )
+            for name, read in self._readings().items()
+        }
+
+    def noise_floors(self) -> dict[str, Tensor]:
+        """Mean of s_i² s_j² / (n − 1): the covariance term of independent features, per layer.
+
+        With ``max_samples`` = m the term is inflated by about this much, n being m then.
+        """
+        return {name: read[NOISE_FLOOR] for name, read in self._readings().items()}
+
+    def active_hinge_shares(self) -> dict[str, Tensor]:
+        """Share of each layer's features whose standard deviation is below the target."""
+        return {name: read[ACTIVE_HINGES] for name, read in self._readings().items()}
+
+    def moments(self) -> dict[str, LayerMoments]:
+        """Each layer's moments at its last forward under ``record``; no transfer to the host."""
+        found = {name: layer.moments for name, layer in self._layers.items()}
+        return {name: moments for name, moments in found.items() if moments is not None}
+
+    def gradient_ratios(self, task_loss: Tensor) -> dict[str, Tensor]:
+        """‖gradient of a layer's penalty‖ / ‖gradient of the task loss‖ at each layer's output.
+
+        Args:
+            task_loss: the loss of the last forward, *without* the penalty; its graph is kept.
+
+        For reports: it takes a backward of its own. Needs ``record`` during the forward. A ratio
+        far below 1 everywhere says that the regulariser is idle.
+        """
+        outputs = {
+            name: layer.output for name, layer in self._layers.items() if layer.output is not None
+        }
+        if not outputs:
+            raise FeatureError(
+                "expected a training forward under handle.record = True before gradient_ratios(), "
+                "got none: set handle.record = True before the forward"
+            )
+        task = torch.autograd.grad(
+            task_loss, list(outputs.values()), retain_graph=True, allow_unused=True
+        )
+        ratios = {}
+        for (name, output), gradient in zip(outputs.items(), task, strict=True):
+            if gradient is not None:
+                penalty = self._penalty_gradient(name, output)
+                ratios[name] = penalty.norm() / gradient.to(penalty.dtype).norm()
+        return ratios
+
+    def remove(self) -> None:
+        """Take the regulariser off the model, without a trace. May be called twice."""
+        for hook in self._hooks:
+            hook.remove()
+        for layer in self._layers.values():
+            layer.forget()
+        self._hooks, self._modules, self._penalty, self._unchecked = [], {}, None, None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.remove()
+
+    def _readings(self) -> dict[str, Tensor]:
+        found = {name: layer.readings for name, layer in self._layers.items()}
+        return {name: readings for name, readings in found.items() if readings is not None}
+
+    def _penalty_gradient(self, name: str, output: Tensor) -> Tensor:
+        strength = self._layers[name].strength
+        z = output.detach().requires_grad_()
+        with torch.enable_grad():
+            value = penalized_identity(z, strength.weights(), strength.options, Passage(layer=name))
+        gradient: Tensor = torch.autograd.grad(value.value, z)[0]
+        return gradient.to(value.value.dtype)
+
+    def _require_all_ran(self) -> None:
+        for name, layer in self._layers.items():
+            if not layer.has_run and layer.strength.active:
+                raise LayerNotFoundError(
+                    f"layer {name!r} is attached, but the model's forward does not call it: "
+                    f"remove it from layers=[...]"
+                )
+
+    def _check_finite(self, sums: Tensor) -> None:
+        """Raise for the layers whose penalty is not finite; on an accelerator one step late."""
+        checked, step = sums, self._step
+        if sums.device.type != "cpu":
+            checked, self._unchecked, step = self._unchecked, sums, step - 1  # type: ignore[assignment]
+        if checked is None or bool(checked.isfinite().all()):
+            return
+        finite = checked.isfinite().tolist()
+        bad = [name for name, fine in zip(self._layers, finite, strict=True) if not fine]
+        raise FeatureError(
+            f"expected finite features, got NaN or Inf at training step {step} in layer "
+            f"{bad[0]!r}{f' and {len(bad) - 1} more' if bad[1:] else ''}: lower the learning rate "
+            "or the weights, or attach with nonfinite='skip' to train on without its penalty"
+        )
+
+    def _choose(self, layer: str | None) -> Sequence[AttachedLayer]:
+        if layer is None:
+            return tuple(self._layers.values())
+        if layer not in self._layers:
+            known = ", ".join(self._layers)
+            raise LayerNotFoundError(
+                f"the regulariser is not attached to {layer!r}: it is attached to {known}"
+            )
+        return (self._layers[layer],)

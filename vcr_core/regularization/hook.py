@@ -1,0 +1,163 @@
+"""The forward hook of one layer: hands its features on and notes their penalty."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from vcr_core.errors import FeatureError, VcrLabError
+from vcr_core.regularization.checkpointing import recomputing
+from vcr_core.regularization.function import Journey, Passage, measure_only, penalized_identity
+from vcr_core.regularization.samples import drawn_count
+from vcr_core.regularization.settings import Strength
+from vcr_core.regularization.statistics import COUNT
+
+MOST_PENDING = 64
+
+
+class PenaltyNotAddedError(VcrLabError):
+    """A training step whose loss was missing the penalty."""
+
+
+class LayerMoments(NamedTuple):
+    """Mean (D,), unbiased covariance (D, D) and number of samples of one layer, detached.
+
+    ``count`` is a scalar tensor where statistics were taken over several processes.
+    """
+
+    mean: Tensor
+    covariance: Tensor
+    count: int  # type: ignore[assignment]
+
+
+class AttachedLayer:
+    """The forward hook of one layer, and what it saw last.
+
+    ``pending``   penalties of forwards that ``Regularization.penalty`` has not summed yet
+    ``readings``  (5,) of the last measured forward, see ``statistics.readings``
+    ``moments``   of the last forward under ``record``
+    ``output``    of the last forward under ``record``: the regularised features, in their graph
+    """
+
+    def __init__(self, name: str, strength: Strength, *, seed: int = 0) -> None:
+        self.name = name
+        self.strength = strength
+        self.seed = seed
+        self.step = 0
+        self.record = False
+        self.has_run = False
+        self.ran_without_grad = False
+        self.forget()
+
+    def forget(self) -> None:
+        """Drop everything seen."""
+        self.pending: list[Tensor] = []
+        self.journey: Journey | None = None
+        self.readings: Tensor | None = None
+        self.moments: LayerMoments | None = None
+        self.output: Tensor | None = None
+
+    def collect(self) -> list[Tensor]:
+        """The pending penalties, which are pending no longer: the end of a step's forwards."""
+        pending, self.pending = self.pending, []
+        self.step += bool(pending)
+        return pending
+
+    def __call__(self, module: nn.Module, args: Any, output: Any) -> Any:
+        """Forward hook: ``None`` where the output stays as it is."""
+        self.has_run = True
+        if not module.training:
+            return None
+        if not torch.is_grad_enabled():
+            self.ran_without_grad = True
+            return None
+        if isinstance(output, Tensor):
+            return self._pass(output)
+        if not isinstance(output, (tuple, list)) or not isinstance(output[0], Tensor):
+            raise FeatureError(
+                f"layer {self.name!r}: expected a tensor, or a tuple whose first element is one, "
+                f"got {type(output).__name__}: attach to a layer inside it"
+            )
+        return _with_first(output, self._pass(output[0]))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """A copied or pickled model is not regularised: only the attached one is."""
+        return AttachedLayer, (self.name, Strength(0, 0))
+
+    def _pass(self, z: Tensor) -> Tensor:
+        if recomputing():
+            return self._pass_again(z)
+        self.ran_without_grad = False
+        if not (self.strength.active and z.requires_grad):
+            self._observe(z)
+            return z
+        if not torch.compiler.is_compiling():
+            self._require_previous_penalty()
+        self.journey = None if torch.compiler.is_compiling() else Journey()
+        strength = self.strength
+        measured = penalized_identity(
+            z, strength.weights(), strength.options, self._passage(self.journey)
+        )
+        self.pending.append(measured.value)
+        self.readings = measured.readings
+        if self.record:
+            self.moments = self._moments(z, measured.mean, measured.second, measured.readings)
+            self.output = measured.output
+        return measured.output
+
+    def _pass_again(self, z: Tensor) -> Tensor:
+        """A checkpoint's recomputation: the same tensors are saved again, nothing is noted."""
+        if not (self.strength.active and z.requires_grad):
+            return z
+        if self.ran_without_grad:
+            raise RuntimeError(
+                f"layer {self.name!r} ran under torch.utils.checkpoint(use_reentrant=True), which "
+                "hides its penalty from the loss: use use_reentrant=False"
+            )
+        strength = self.strength
+        return penalized_identity(z, strength.weights(), strength.options, self._passage()).output
+
+    def _passage(self, journey: Journey | None = None) -> Passage:
+        seed = 0
+        if self.strength.options.max_samples is not None:
+            # penalty() ends a step, and a recomputation belongs to the step before
+            step = self.step - 1 if recomputing() and not self.pending else self.step
+            seed = (self.seed << 32) + step
+        return Passage(layer=self.name, seed=seed, moments=self.record, journey=journey)
+
+    def _observe(self, z: Tensor) -> None:
+        """Weights are 0 or the features are frozen: measure where asked to, change nothing."""
+        self.readings = self.moments = self.output = None
+        if self.record:
+            options = self.strength.options
+            self.readings, statistics = measure_only(z.detach(), options, self._passage())
+            self.moments = self._moments(z, statistics.mean, statistics.second, self.readings)
+            self.output = z
+
+    def _moments(
+        self, z: Tensor, mean: Tensor, covariance: Tensor, readings: Tensor
+    ) -> LayerMoments:
+        options = self.strength.options
+        count = readings[COUNT] if options.ranks == "global" else drawn_count(z, options)
+        return LayerMoments(mean, covariance, count)  # type: ignore[arg-type]
+
+    def _require_previous_penalty(self) -> None:
+        lost = self.journey is not None and self.journey.missed and not self.journey.received
+        if lost or len(self.pending) >= MOST_PENDING:
+            self.forget()
+            raise PenaltyNotAddedError(
+                f"layer {self.name!r}: the penalty of the previous training forward was never "
+                "added to a loss: add handle.penalty() to it; where that forward was meant to go "
+                "without, call handle.discard() after it, or run it in eval() or no_grad()"
+            )
+
+
+def _with_first(output: Any, first: Tensor) -> Any:
+    """``None`` where the first element is what it was, else the tuple with it replaced."""
+    if first is output[0]:
+        return None
+    if hasattr(output, "_replace"):
+        return output._replace(**{output._fields[0]: first})
+    return type(output)((first, *output[1:]))

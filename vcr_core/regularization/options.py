@@ -1,0 +1,92 @@
+"""What the penalty of one layer depends on, apart from its two weights."""
+
+from __future__ import annotations
+
+import math
+from typing import Literal, NamedTuple, get_args
+
+from vcr_core.errors import ConfigError
+
+Scale = Literal["exact", "published", "vicreg"]
+Tokens = Literal["all", "patches", "class"]
+Ranks = Literal["local", "global"]
+NonFinite = Literal["raise", "skip"]
+
+
+class PenaltyOptions(NamedTuple):
+    """Options of one layer's penalty; ``checked`` says what they may be.
+
+    ``target_std``   γ, in the units of the features
+    ``eps``          added to the variances inside the root
+    ``threshold``    δ of the smooth-L1 covariance term, ``None`` for the square
+    ``scale``        convention of the weights, see ``conventions.py``
+    ``tokens``       of (N, T, D): every token, all but the first ("patches"), or the first alone
+    ``pooled``       average over locations or tokens first: one sample an image
+    ``max_samples``  a fresh random subset of this many samples each step; ``None`` for all
+    ``ranks``        statistics of this process, or of all processes of ``torch.distributed``
+    ``nonfinite``    on NaN or Inf features stop with an error, or leave that layer's penalty out
+    """
+
+    target_std: float = 1.0
+    eps: float = 1e-4
+    threshold: float | None = None
+    scale: Scale = "exact"
+    tokens: Tokens = "all"
+    pooled: bool = False
+    max_samples: int | None = None
+    ranks: Ranks = "local"
+    nonfinite: NonFinite = "raise"
+
+    @property
+    def every_sample(self) -> bool:
+        """Whether the penalty is taken over every location or token there is."""
+        return self.tokens == "all" and not self.pooled and self.max_samples is None
+
+
+def checked(options: PenaltyOptions) -> PenaltyOptions:
+    """``options`` with numbers as floats; raises ``ConfigError``, naming the field that is bad."""
+    _one_of("scale", options.scale, get_args(Scale))
+    _one_of("tokens", options.tokens, get_args(Tokens))
+    _one_of("ranks", options.ranks, get_args(Ranks))
+    _one_of("nonfinite", options.nonfinite, get_args(NonFinite))
+    samples = options.max_samples
+    if samples is not None and (not isinstance(samples, int) or samples < 2):
+        raise ConfigError(
+            f"expected a whole number of at least 2, or None for all, got {samples!r}",
+            field="max_samples",
+        )
+    threshold = options.threshold
+    return options._replace(
+        target_std=_positive("target_std", options.target_std),
+        eps=_positive("eps", options.eps),
+        threshold=None if threshold is None else _positive("threshold", threshold),
+    )
+
+
+def checked_weight(name: str, value: float) -> float:
+    """``value`` as a float of at least 0; raises ``ConfigError`` otherwise."""
+    number = _number(name, value)
+    if not math.isfinite(number) or number < 0:
+        raise ConfigError(
+            f"expected a finite number of at least 0, got {value!r}: use 0 to switch the term off",
+            field=name,
+        )
+    return number
+
+
+def _positive(name: str, value: float) -> float:
+    number = _number(name, value)
+    if not math.isfinite(number) or number <= 0:
+        raise ConfigError(f"expected a finite number above 0, got {value!r}", field=name)
+    return number
+
+
+def _number(name: str, value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise ConfigError(f"expected a number, got {value!r}", field=name)
+    return float(value)
+
+
+def _one_of(name: str, value: object, known: tuple[str, ...]) -> None:
+    if value not in known:
+        raise ConfigError(f"expected one of {', '.join(known)}, got {value!r}", field=name)
