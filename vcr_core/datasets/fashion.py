@@ -78,8 +78,8 @@ def _unpacked(place: Path, files: dict[str, Path]) -> tuple[FashionMNIST, Fashio
         raw.mkdir(parents=True)
         try:
             for name, path in files.items():
-                opened = gzip.open(path) if path.suffix == ".gz" else path.open("rb")
-                with opened as packed, (raw / name).open("wb") as plain:
+                open_file = gzip.open if path.suffix == ".gz" else open
+                with open_file(path, "rb") as packed, (raw / name).open("wb") as plain:
                     shutil.copyfileobj(packed, plain)
             return FashionMNIST(root, train=True), FashionMNIST(root, train=False)
         except (OSError, EOFError, AssertionError, RuntimeError, ValueError, KeyError) as error:

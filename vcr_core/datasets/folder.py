@@ -92,7 +92,7 @@ def _held_out(labels: Tensor, seed: int) -> tuple[Tensor, Tensor]:
     """Rows to train on and rows to test on, the same share of every class."""
     draws = generator(seed, "folder")
     train, test = [], []
-    for label in labels.unique():
+    for label in range(int(labels.max()) + 1):
         rows = (labels == label).nonzero().flatten()
         rows = rows[torch.randperm(len(rows), generator=draws)]
         held_out = max(1, round(HELD_OUT * len(rows)))

@@ -54,12 +54,21 @@ def load(
             seed=seed, train_size=train_size, test_size=test_size, folder=own, image_size=image_size
         )
     cache = Path(cache_folder) if cache_folder is not None else paths.data_folder()
-    return _remembered(name, seed, train_size, test_size, own, shortcut, cache)
+    return _remembered(
+        name,
+        seed=seed,
+        train_size=train_size,
+        test_size=test_size,
+        folder=own,
+        shortcut=shortcut,
+        cache_folder=cache,
+    )
 
 
 @lru_cache(maxsize=KEPT_IN_MEMORY)
 def _remembered(
     name: str,
+    *,
     seed: int,
     train_size: int | None,
     test_size: int | None,

@@ -76,8 +76,8 @@ def render(count: int, draws: torch.Generator, *, shortcut: float = 0.0) -> Spli
     labels = _labels(count, draws, shortcut)
     chance = _chance(labels, draws)
     images = torch.empty(count, 3, SIZE, SIZE).normal_(std=NOISE, generator=draws)
-    for rows in torch.arange(count).split(CHUNK):
-        images[rows[0] : rows[-1] + 1] += _paint(rows, labels, chance)
+    for rows in torch.split(torch.arange(count), CHUNK):
+        images[rows] += _paint(rows, labels, chance)
     return Split(images, labels)
 
 

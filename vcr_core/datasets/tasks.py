@@ -56,7 +56,13 @@ def transfer_tasks(
         other, _, factor = target.rpartition(":")
         if other not in prepared:
             prepared[other] = _prepare(
-                dataset, other, train_size, test_size, seed, folder, cache_folder
+                dataset,
+                other,
+                train_size=train_size,
+                test_size=test_size,
+                seed=seed,
+                folder=folder,
+                cache_folder=cache_folder,
             )
         found, train, test = prepared[other]
         if factor not in found.class_names:
@@ -77,6 +83,7 @@ def transfer_tasks(
 def _prepare(
     dataset: Dataset,
     other: str,
+    *,
     train_size: int | None,
     test_size: int | None,
     seed: int,

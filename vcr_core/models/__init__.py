@@ -1,8 +1,8 @@
 """Networks with named blocks; importing this does not import torch.
 
-    model = build("small-resnet", in_shape=(3, 32, 32), num_classes=6, seed=0)
-    model.block_names    # ("blocks.0", "blocks.1", "blocks.2", "pool")
-    model.feature_dim    # 64
+model = build("small-resnet", in_shape=(3, 32, 32), num_classes=6, seed=0)
+model.block_names    # ("blocks.0", "blocks.1", "blocks.2", "pool")
+model.feature_dim    # 64
 """
 
 from __future__ import annotations

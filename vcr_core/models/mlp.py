@@ -27,7 +27,10 @@ class MLP(Model):
         sizes = (math.prod(in_shape), *hidden)
         self.flatten = nn.Flatten()
         self.blocks = nn.Sequential(
-            *(nn.Sequential(nn.Linear(before, after), nn.ReLU()) for before, after in pairwise(sizes))
+            *(
+                nn.Sequential(nn.Linear(before, after), nn.ReLU())
+                for before, after in pairwise(sizes)
+            )
         )
         self.feature_dim = sizes[-1]
         self.head = classifier(self.feature_dim, num_classes, dropout)

@@ -32,7 +32,7 @@ def extract_features(model: Model, images: Tensor, *, batch_size: int = BATCH) -
     Batch-norm statistics, dropout, gradients and all random state stay as they are.
     """
     with frozen(model):
-        return torch.cat([model.features(part).float() for part in images.split(batch_size)])
+        return torch.cat([model.features(part).float() for part in torch.split(images, batch_size)])
 
 
 class FrozenFeatures:

@@ -8,8 +8,8 @@ by L-BFGS from zero, in float64 where the device has it: the objective is convex
 depends on the features alone. It is scikit-learn's ``LogisticRegression(C=1 / (l2 · N))``.
 
 Features of a trained network are strongly correlated, which makes plain L-BFGS slow. It works on
-V with W = P V instead, P = (R + K · l2 · I)^(-1/2) with R the features' correlation matrix: the same
-minimum, seen through coordinates in which the objective is nearly round.
+V with W = P V instead, P = (R + K · l2 · I)^(-1/2) with R the features' correlation matrix: the
+same minimum, seen through coordinates in which the objective is nearly round.
 """
 
 from __future__ import annotations
@@ -124,7 +124,7 @@ def _preconditioner(z: Tensor, shift: float) -> Tensor:
 
 
 def _check(features: Tensor, labels: Tensor) -> None:
-    if features.ndim != 2 or len(features) != len(labels):  # noqa: PLR2004
+    if features.ndim != 2 or len(features) != len(labels):
         raise FeatureError(
             f"expected features (N, D) and labels (N,), got {tuple(features.shape)} and "
             f"{tuple(labels.shape)}: give one label per row of features"
@@ -134,7 +134,7 @@ def _check(features: Tensor, labels: Tensor) -> None:
             "expected finite features, got NaN or infinity: the network diverged; "
             "lower the learning rate or the weights"
         )
-    if len(labels.unique()) < 2:  # noqa: PLR2004
+    if len(torch.unique(labels)) < 2:
         raise DataError(
             f"expected at least two classes among the {len(labels)} probe labels, got one: "
             "give the probe more images or another target"
