@@ -53,6 +53,4 @@ def _plotly_path() -> str:
     Declaring a component of the first kind makes Streamlit serve its folder.
     """
     served = declare_component("plotly", path=plotly_folder())
-    base = str(st.get_option("server.baseUrlPath")).strip("/")
-    path = f"component/{served.name}/plotly.min.js?v={version('plotly')}"
-    return f"{base}/{path}" if base else path
+    return f"component/{served.name}/plotly.min.js?v={version('plotly')}"

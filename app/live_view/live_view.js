@@ -401,7 +401,8 @@ class PanelPlot {
     this.title = element("h4", "name");
     this.gain = element("span", "gain", { title: LABELS.gain });
     this.head = element("div", "head");
-    this.head.append(this.title, this.gain);
+    this.when = element("span", "when");
+    this.head.append(this.title, this.gain, this.when);
     this.readouts = element("div", "readouts");
     this.frame = element("div", "frame");
     this.plot = element("div", "plot", { role: "img" });
@@ -464,12 +465,12 @@ class PanelPlot {
   /** A trace's drawing with its numbers. */
   filled(trace) {
     const drawing = resolved(trace.drawing, this.view.theme);
-    drawing.visible = !this.view.hidden.has(trace.run);
     const array = this.view.numbers.arrays.get(trace.source);
     if (trace.kind === "heatmap") {
       const limit = this.chart.limit;
       return { ...drawing, z: array?.rows ?? [], zmin: -limit, zmax: limit };
     }
+    drawing.visible = !this.view.hidden.has(trace.run);
     if (trace.kind === "profile") {
       const y = array?.rows[0] ?? [];
       return { ...drawing, x: y.map((_, index) => index + 1), y };
@@ -529,12 +530,20 @@ class PanelPlot {
     const known = shares.length === 2 && before !== null && after !== null;
     const points = known ? 100 * (after - before) : 0;
     this.gain.textContent = known ? `${points < 0 ? "−" : "+"}${Math.abs(points).toFixed(1)}` : "";
-    const [first, second] = shares.map(({ run }) => this.view.runLine(run).tone);
-    if (known) this.gain.style.setProperty("--tone", `var(--${points < 0 ? first : second})`);
+    if (!known) return;
+    const winner = this.view.runLine(shares[points < 0 ? 0 : 1].run);
+    this.gain.style.setProperty("--tone", Math.abs(points) < 1 ? "var(--muted)" : `var(--${winner.tone})`);
+  }
+
+  /** Which step a matrix shows: matrices are kept less often than numbers. */
+  drawWhen() {
+    const array = this.spec.square && this.view.numbers.arrays.get(this.spec.traces[0].source);
+    this.when.textContent = array ? `step ${array.step}` : "";
   }
 
   drawReadouts() {
     this.drawGain();
+    this.drawWhen();
     this.readouts.replaceChildren(
       ...this.spec.readouts.map(({ run, source, format, caption }) => {
         const line = this.view.runLine(run);
@@ -569,7 +578,8 @@ function swatch({ tone, dash }) {
 function shown(value, format) {
   if (value === null || value === undefined) return "–";
   if (format === "percent") return `${(100 * value).toFixed(1)} %`;
+  if (value === 0) return "0";
   const size = Math.abs(value);
-  if (size !== 0 && (size >= 10000 || size < 0.001)) return value.toExponential(1).replace("e", "×10^");
+  if (size >= 10000 || size < 0.001) return value.toExponential(1).replace("e", "×10^");
   return size >= 100 ? value.toFixed(0) : size >= 10 ? value.toFixed(1) : value.toFixed(size >= 1 ? 2 : 3);
 }

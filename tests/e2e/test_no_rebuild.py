@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 pytest.importorskip("playwright")
@@ -13,7 +14,7 @@ from feeder import LAYERS, Feeder
 from playwright.sync_api import Locator, Page, expect
 
 from vcr_core.figures import read_history
-from vcr_core.store import Store
+from vcr_core.store import Report, Store
 
 pytestmark = pytest.mark.browser
 SCRIPT = Path(__file__).parent / "live_view_app.py"
@@ -146,6 +147,46 @@ def test_another_layer_changes_only_its_own_charts(
     )
     expect_complete(view, feeder, "stem")
     assert browser_page.evaluate("window.rebuilt") == []
+
+
+def test_numbers_that_are_not_finite_break_nothing(view: Locator, feeder: Feeder) -> None:
+    nothing = np.full((feeder.features, feeder.features), np.nan, dtype=np.float32)
+    for run in feeder.runs:
+        report = Report(feeder.step, {"loss/task": np.nan}, {(LAYERS[-1], "covariance"): nothing})
+        feeder.store.write_reports(run, [report], progress={"step": feeder.step})
+    feeder.step += 1
+    expect_complete(view, feeder)
+    feeder.report()
+    expect_complete(view, feeder)
+    expect(view).to_have_attribute("data-plots", str(PLOTS))
+
+
+def test_a_hidden_run_stays_hidden_through_updates(
+    view: Locator, browser_page: Page, feeder: Feeder
+) -> None:
+    visible = "plot => plot.data.map(trace => trace.visible)"
+    loss = browser_page.locator("[data-panel='loss/task'] .plot")
+    assert loss.evaluate(visible) == [True, True]
+    view.get_by_role("button", name="without VCR").click()
+    feeder.report()
+    expect_complete(view, feeder)
+    assert loss.evaluate(visible) == [False, True]
+
+
+def test_charts_follow_the_page_from_light_to_dark(view: Locator, browser_page: Page) -> None:
+    expect(view).to_have_attribute("data-theme", "light")
+    browser_page.emulate_media(color_scheme="dark")
+    expect(view).to_have_attribute("data-theme", "dark", timeout=PATIENCE_MS)
+
+
+def test_the_app_may_live_below_a_path(
+    start_streamlit: Callable[..., str], browser_page: Page, feeder: Feeder
+) -> None:
+    url = start_streamlit(SCRIPT, {"STREAMLIT_SERVER_BASE_URL_PATH": "class/vcr"})
+    browser_page.goto(f"{url}/class/vcr/")
+    view = browser_page.locator(".vcr-live")
+    expect(view).to_have_attribute("data-plots", str(PLOTS), timeout=PATIENCE_MS)
+    expect_complete(view, feeder)
 
 
 def test_before_the_first_numbers_the_page_says_that_they_are_coming(

@@ -47,13 +47,15 @@ class RunLine:
 class Trace:
     """One line, one edge of a band, or one heatmap.
 
-    A ``band`` is filled down to the ``band-edge`` that stands right before it.
+    A ``band`` is filled down to the ``band-edge`` that stands right before it. ``dots`` marks each
+    measurement, for what is measured rarely.
     """
 
     kind: TraceKind
     run: RunLine
     source: SeriesKey | ArrayKey
     label: str = ""
+    dots: bool = False
 
 
 @dataclass(frozen=True)
@@ -144,11 +146,13 @@ def run_lines(runs: Sequence[Run]) -> tuple[RunLine, ...]:
 
 
 def _steps(total_steps: int | None) -> Axis:
-    return Axis(prefix="step ", range=(0.0, float(total_steps)) if total_steps else None)
+    if not total_steps:
+        return Axis(prefix="step ")
+    return Axis(prefix="step ", range=(-0.015 * total_steps, 1.015 * total_steps))
 
 
-def _lines(runs: Sequence[RunLine], name: str) -> tuple[Trace, ...]:
-    return tuple(Trace("line", run, SeriesKey(run.id, name), run.label) for run in runs)
+def _lines(runs: Sequence[RunLine], name: str, *, dots: bool = False) -> tuple[Trace, ...]:
+    return tuple(Trace("line", run, SeriesKey(run.id, name), run.label, dots) for run in runs)
 
 
 def _readouts(
@@ -181,7 +185,7 @@ def accuracy_chart(
             id=name,
             title=title,
             tag=tag,
-            traces=_lines(runs, name),
+            traces=_lines(runs, name, dots=True),
             readouts=_readouts(runs, name, percent=True),
             y=y,
             x=_steps(total_steps),
@@ -335,7 +339,7 @@ def rank_chart(
         Panel(
             id=name,
             title=title,
-            traces=_lines(runs, name),
+            traces=_lines(runs, name, dots=name == "features/effective_rank"),
             readouts=_readouts(runs, name),
             y=Axis(from_zero=True),
             x=_steps(total_steps),

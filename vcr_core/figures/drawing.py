@@ -36,8 +36,9 @@ def draw_trace(trace: Trace, *, compact: bool = False) -> Drawing:
         del drawing["hovertemplate"]
     if trace.kind == "band":
         drawing |= {"fill": "tonexty", "fillcolor": f"${trace.run.tone}-soft"}
-    if compact and trace.kind == "line":
+    if trace.dots:
         drawing |= {"mode": "lines+markers", "marker": {"size": 5, "color": f"${trace.run.tone}"}}
+    if compact and trace.kind == "line":
         drawing["hovertemplate"] = "<b>%{y}</b><extra></extra>"
     return drawing
 
@@ -137,7 +138,7 @@ def _guide_line(guide: Guide) -> Drawing:
         "yref": "y",
         "y0": guide.value,
         "y1": guide.value,
-        "line": {"color": "$ink", "width": 1, "dash": "dot"},
+        "line": {"color": "$muted", "width": 1, "dash": "dot"},
     }
 
 
@@ -151,7 +152,7 @@ def _guide_label(guide: Guide) -> Drawing:
         "y": guide.value,
         "yanchor": "bottom",
         "showarrow": False,
-        "font": {"size": 11, "color": "$ink"},
+        "font": {"size": 11, "color": "$muted"},
     }
 
 

@@ -104,7 +104,7 @@ def _apply_axes(
     if panel.guide is not None:
         figure.add_hline(
             panel.guide.value,
-            line={"color": palette["ink"], "dash": "dot", "width": 1},
+            line={"color": palette["muted"], "dash": "dot", "width": 1},
             row=row,
             col=column,
         )
