@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +12,10 @@ import pytest
 pytest.importorskip("playwright")
 from feeder import LAYERS, Feeder
 from playwright.sync_api import Locator, Page, expect
+from servers import Servers
 
 from vcr_core.figures import read_history
-from vcr_core.store import Report, Store
+from vcr_core.store import Report, open_store
 
 pytestmark = pytest.mark.browser
 SCRIPT = Path(__file__).parent / "live_view_app.py"
@@ -68,18 +69,37 @@ def zoom(page: Page, panel: str) -> None:
     page.mouse.up()
 
 
+@pytest.fixture(scope="module")
+def shared_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One server serves all tests here: its page shows the newest pair of this folder's store."""
+    return tmp_path_factory.mktemp("live-view")
+
+
+@pytest.fixture(scope="module")
+def url(shared_home: Path) -> Iterator[str]:
+    servers = Servers(shared_home)
+    yield servers.start(SCRIPT, {"VCR_LAB_HOME": str(shared_home)})
+    servers.stop()
+
+
 @pytest.fixture
-def feeder(store: Store) -> Feeder:
-    fed = Feeder(store)
+def empty_feeder(shared_home: Path) -> Iterator[Feeder]:
+    store = open_store(f"sqlite:///{(shared_home / 'runs.sqlite').as_posix()}")
+    yield Feeder(store)
+    store.close()
+
+
+@pytest.fixture
+def feeder(empty_feeder: Feeder) -> Feeder:
     for _ in range(10):
-        fed.report()
-    return fed
+        empty_feeder.report()
+    return empty_feeder
 
 
 @pytest.fixture
-def view(start_streamlit: Callable[..., str], browser_page: Page, feeder: Feeder) -> Locator:
+def view(url: str, browser_page: Page, feeder: Feeder) -> Locator:
     """The live view of a page that shows the feeder's runs, all charts drawn."""
-    browser_page.goto(start_streamlit(SCRIPT))
+    browser_page.goto(url)
     live = browser_page.locator(".vcr-live")
     expect(live).to_have_attribute("data-plots", str(PLOTS), timeout=PATIENCE_MS)
     return live
@@ -180,9 +200,10 @@ def test_charts_follow_the_page_from_light_to_dark(view: Locator, browser_page: 
 
 
 def test_the_app_may_live_below_a_path(
-    start_streamlit: Callable[..., str], browser_page: Page, feeder: Feeder
+    start_streamlit: Callable[..., str], browser_page: Page, feeder: Feeder, shared_home: Path
 ) -> None:
-    url = start_streamlit(SCRIPT, {"STREAMLIT_SERVER_BASE_URL_PATH": "class/vcr"})
+    below = {"STREAMLIT_SERVER_BASE_URL_PATH": "class/vcr", "VCR_LAB_HOME": str(shared_home)}
+    url = start_streamlit(SCRIPT, below)
     browser_page.goto(f"{url}/class/vcr/")
     view = browser_page.locator(".vcr-live")
     expect(view).to_have_attribute("data-plots", str(PLOTS), timeout=PATIENCE_MS)
@@ -190,20 +211,19 @@ def test_the_app_may_live_below_a_path(
 
 
 def test_before_the_first_numbers_the_page_says_that_they_are_coming(
-    start_streamlit: Callable[..., str], browser_page: Page, store: Store
+    url: str, browser_page: Page, empty_feeder: Feeder
 ) -> None:
-    feeder = Feeder(store)
-    browser_page.goto(start_streamlit(SCRIPT))
+    browser_page.goto(url)
     waiting = browser_page.get_by_text("The first numbers arrive in a moment.")
     expect(waiting.first).to_be_visible(timeout=PATIENCE_MS)
-    feeder.report()
+    empty_feeder.report()
     expect(waiting.first).to_be_hidden(timeout=PATIENCE_MS)
 
 
 def test_without_plotly_the_page_says_what_to_do(
-    start_streamlit: Callable[..., str], browser_page: Page, feeder: Feeder
+    url: str, browser_page: Page, feeder: Feeder
 ) -> None:
     browser_page.route("**/plotly.min.js*", lambda route: route.abort())
-    browser_page.goto(start_streamlit(SCRIPT))
+    browser_page.goto(url)
     alert = browser_page.locator(".vcr-live").get_by_role("alert")
     expect(alert).to_contain_text("the browser did not get Plotly", timeout=PATIENCE_MS)
