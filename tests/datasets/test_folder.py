@@ -61,7 +61,7 @@ def test_fewer_than_two_classes_are_refused(
 def test_a_class_without_images_is_named(tmp_path: Path) -> None:
     write_class(tmp_path, "cats", 3)
     write_class(tmp_path, "dogs", 0)
-    with pytest.raises(DataError, match="at least 2 images in .*dogs.*found 0"):
+    with pytest.raises(DataError, match=r"at least 2 images in .*dogs.*found 0"):
         load("folder", folder=tmp_path)
 
 

@@ -28,7 +28,8 @@ def write_fashion(folder: Path, *, pack: bool = True) -> None:
         pixels = np.random.default_rng(count).integers(0, 256, (count, 28, 28), dtype=np.uint8)
         garments = (np.arange(count) % 10).astype(np.uint8)
         files = {
-            f"{part}-images-idx3-ubyte": struct.pack(">iiii", 2051, count, 28, 28) + pixels.tobytes(),
+            f"{part}-images-idx3-ubyte": struct.pack(">iiii", 2051, count, 28, 28)
+            + pixels.tobytes(),
             f"{part}-labels-idx1-ubyte": struct.pack(">ii", 2049, count) + garments.tobytes(),
         }
         for name, content in files.items():
