@@ -13,31 +13,37 @@ from torch import Tensor, distributed
 from vcr_core.errors import ConfigError
 
 
-def over_all_ranks(mean: Tensor, scatter: Tensor, count: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Mean (D,), scatter (D, D) about it and number of the samples of all ranks together.
+def over_all_ranks(
+    shift: Tensor | None, offset: Tensor, scatter: Tensor, count: int
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Moments of the samples of all ranks together: offset (D,), scatter (D, D), count.
 
     Args:
-        mean: mean (D,) of this rank's samples.
+        shift: near this rank's mean, (D,); ``None`` for 0. Ranks may differ.
+        offset: this rank's mean less ``shift``, (D,).
         scatter: Σ (z − mean)ᵀ (z − mean) of this rank's samples.
         count: number of this rank's samples; ranks may differ.
 
-    One all-reduce carries D² + W(D + 1) numbers for W ranks: every rank leaves its count and its
-    mean in a slot of its own, so that large means cost no precision when they are combined.
+    Returns the common mean less this rank's ``shift``, the scatter about the common mean, and the
+    number of all samples. One all-reduce carries D² + W(2D + 1) numbers for W ranks: every rank
+    leaves its count, shift and offset in a slot of its own, so that large means cost no precision.
     """
     world, rank = _world()
-    slots = mean.new_zeros(world, mean.shape[0] + 1)
+    size = offset.shape[0]
+    slots = offset.new_zeros(world, 2 * size + 1)
     slots[rank, 0] = count
-    slots[rank, 1:] = mean
+    slots[rank, 1 : size + 1] = 0 if shift is None else shift
+    slots[rank, size + 1 :] = offset
     message = torch.cat((scatter.flatten(), slots.flatten()))
     distributed.all_reduce(message)
-    scatter = message[: scatter.numel()].view_as(scatter)
-    slots = message[scatter.numel() :].view_as(slots)
-    counts, means = slots[:, 0], slots[:, 1:]
+    scatter = message[: size * size].view(size, size)
+    slots = message[size * size :].view_as(slots)
+    counts, shifts, offsets = slots[:, 0], slots[:, 1 : size + 1], slots[:, size + 1 :]
     total = counts.sum()
-    spread = means - means[:1]
-    offset = (counts @ spread) / total
-    spread = spread - offset
-    return means[0] + offset, scatter + (spread.T * counts) @ spread, total
+    means = (shifts - shifts[rank]) + offsets  # less this rank's shift
+    mean = (counts @ means) / total
+    spread = means - mean
+    return mean, scatter + (spread.T * counts) @ spread, total
 
 
 def averaging_factor() -> int:

@@ -115,9 +115,10 @@ class PenalizedIdentity(torch.autograd.Function):
             value = alpha * read[0] + beta * read[1]
             if options.nonfinite == "skip":
                 value = torch.where(value.isfinite(), value, 0.0)
-        mean, variances, second, shift, count = statistics
-        ctx.save_for_backward(z, index, weights, mean, variances, second, shift)
+        *tensors, count = statistics
+        ctx.save_for_backward(z, index, weights, *tensors)
         ctx.count, ctx.options, ctx.passage = count, options, passage
+        mean, second = statistics.mean, statistics.second
         ctx.mark_non_differentiable(read, mean, second)
         ctx.set_materialize_grads(False)
         # detached, not the input itself: an in-place operation on it must reach our backward's
@@ -135,9 +136,9 @@ class PenalizedIdentity(torch.autograd.Function):
             passage.journey.received |= grad_value is not None
         if grad_value is None and not passage.inject:
             return grad_output, None, None, None
-        z, index, weights, mean, variances, second, shift = _saved(ctx)
+        z, index, weights, shift, offset, variances, second = _saved(ctx)
         with torch.autocast(z.device.type, enabled=False):
-            statistics = Statistics(mean, variances, second, shift, ctx.count)
+            statistics = Statistics(shift, offset, variances, second, ctx.count)
             alpha, beta = exact_weights(weights, options, statistics)
             scale = grad_value if grad_value is not None and not passage.inject else 1
             if options.ranks == "global":

@@ -26,33 +26,41 @@ VARIANCE, COVARIANCE, NOISE_FLOOR, ACTIVE_HINGES, COUNT = range(5)  # places in 
 
 
 class Statistics(NamedTuple):
-    """What the forward measured and the backward needs; all tensors float32 or float64."""
+    """What the forward measured and the backward needs; all tensors float32 or float64.
 
-    mean: Tensor  # (D,)
+    The mean is ``shift`` + ``offset``, kept apart: their rounded sum would cost precision.
+    """
+
+    shift: Tensor | None  # (D,) near the mean, see products.py; None stands for 0
+    offset: Tensor  # (D,)
     variances: Tensor  # (D,)
     second: Tensor  # C (D, D), or in the Gram form G (n, n)
-    shift: Tensor | None  # (D,), see products.py
     count: Any  # n: an int, or a scalar tensor where it was summed over ranks
 
     @property
     def is_gram(self) -> bool:
         """Which form ``second`` has; never ambiguous, since the Gram form is used for n < D."""
-        return self.second.shape[0] != self.mean.shape[0]
+        return self.second.shape[0] != self.offset.shape[0]
+
+    @property
+    def mean(self) -> Tensor:
+        """Mean of the samples (D,)."""
+        return self.offset if self.shift is None else self.shift + self.offset
 
 
 def measure(z: Tensor, options: PenaltyOptions, *, gram: bool) -> Statistics:
     """Statistics of all samples of ``z``: the first matrix product."""
     if gram:
         return _gram_statistics(z)
-    count = sample_count(z)
-    sums = second_moments(z, choose_shift(z))
-    offset = sums.total / count
-    mean = offset if sums.shift is None else sums.shift + offset
-    scatter = sums.scatter.addr_(sums.total, offset, alpha=-1)
+    count: Any = sample_count(z)
+    shift = choose_shift(z)
+    total, scatter = second_moments(z, shift)
+    offset = total / count
+    scatter = scatter.addr_(total, offset, alpha=-1)
     if options.ranks == "global":
-        mean, scatter, total = over_all_ranks(mean, scatter, count)
-        return _with_covariance(mean, scatter / (total - 1), sums.shift, total)
-    return _with_covariance(mean, scatter.div_(count - 1), sums.shift, count)
+        offset, scatter, count = over_all_ranks(shift, offset, scatter, count)
+    covariance = scatter / (count - 1)
+    return Statistics(shift, offset, covariance.diagonal().clamp(min=0), covariance, count)
 
 
 def prefers_gram(z: Tensor, options: PenaltyOptions) -> bool:
@@ -63,7 +71,7 @@ def prefers_gram(z: Tensor, options: PenaltyOptions) -> bool:
 
 def readings(statistics: Statistics, options: PenaltyOptions) -> Tensor:
     """Unweighted variance and covariance term, noise floor, share of active hinges, n: (5,)."""
-    variances, size = statistics.variances, statistics.mean.shape[0]
+    variances, size = statistics.variances, statistics.offset.shape[0]
     squares, pairs = variances.square().sum(), size * (size - 1)
     if statistics.is_gram:
         covariance = (statistics.second.square().sum() - squares).clamp(min=0) / pairs
@@ -87,7 +95,7 @@ def exact_weights(
 ) -> tuple[Tensor, Tensor]:
     """α and β of the exact convention, as scalars, from ``weights`` (2,) of ``options.scale``."""
     factors = exact_factors(
-        options.scale, features=statistics.mean.shape[0], samples=statistics.count
+        options.scale, features=statistics.offset.shape[0], samples=statistics.count
     )
     return weights[0] * factors.variance, weights[1] * factors.covariance
 
@@ -108,7 +116,7 @@ def add_gradient(
         weights: exact α and β, with every rescaling of the loss multiplied in.
         options: target standard deviation, eps and threshold.
     """
-    size, degrees = statistics.mean.shape[0], statistics.count - 1
+    size, degrees = statistics.offset.shape[0], statistics.count - 1
     std = (statistics.variances + options.eps).sqrt()
     gate = (std < options.target_std) / std
     diagonal = gate * (weights[0] * (-1 / (size * degrees)))
@@ -122,17 +130,8 @@ def add_gradient(
     matrix = covariance * strength
     # not in place: torch 2.15's inductor miscompiles a write to the diagonal here
     matrix = matrix - torch.diag(matrix.diagonal() - diagonal)
-    offset = statistics.mean
-    if statistics.shift is not None:
-        offset = offset - statistics.shift
-    return add_product(grad_output, z, statistics.shift, matrix, -(offset @ matrix))
-
-
-def _with_covariance(
-    mean: Tensor, covariance: Tensor, shift: Tensor | None, count: Any
-) -> Statistics:
-    variances = covariance.diagonal().clamp(min=0)
-    return Statistics(mean, variances, covariance, shift, count)
+    bias = -(statistics.offset @ matrix)
+    return add_product(grad_output, z, statistics.shift, matrix, bias)
 
 
 def _gram_statistics(z: Tensor) -> Statistics:
@@ -141,9 +140,8 @@ def _gram_statistics(z: Tensor) -> Statistics:
     offset = x.mean(dim=0)
     x = x - offset
     degrees = x.shape[0] - 1
-    mean = offset if shift is None else shift + offset
     variances = x.square().sum(dim=0) / degrees
-    return Statistics(mean, variances, (x @ x.T) / degrees, shift, x.shape[0])
+    return Statistics(shift, offset, variances, (x @ x.T) / degrees, x.shape[0])
 
 
 def _add_gram_product(
@@ -154,11 +152,7 @@ def _add_gram_product(
     diagonal: Tensor,
 ) -> Tensor:
     """grad_output + strength · G @ Xc + Xc ∘ diagonal."""
-    x = centred(z, statistics.shift, rows=True)
-    offset = statistics.mean
-    if statistics.shift is not None:
-        offset = offset - statistics.shift
-    x = x - offset
+    x = centred(z, statistics.shift, rows=True) - statistics.offset
     result = torch.addcmul((statistics.second * strength) @ x, x, diagonal)
     if grad_output is not None:
         result += to_rows(grad_output)
