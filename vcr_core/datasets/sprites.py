@@ -30,17 +30,16 @@ COLOURS = {
 }
 #: Colour at the top and at the bottom of each background.
 BACKGROUNDS = {
-    "sky": ((0.45, 0.68, 0.93), (0.85, 0.93, 0.98)),
-    "meadow": ((0.72, 0.86, 0.62), (0.35, 0.58, 0.28)),
-    "sand": ((0.96, 0.90, 0.74), (0.82, 0.66, 0.44)),
-    "dusk": ((0.42, 0.26, 0.46), (0.95, 0.58, 0.42)),
-    "night": ((0.05, 0.07, 0.16), (0.18, 0.20, 0.34)),
+    "sky": ((0.48, 0.62, 0.76), (0.74, 0.76, 0.74)),
+    "meadow": ((0.62, 0.71, 0.60), (0.49, 0.58, 0.39)),
+    "sand": ((0.74, 0.73, 0.66), (0.72, 0.62, 0.47)),
+    "dusk": ((0.47, 0.41, 0.52), (0.79, 0.58, 0.46)),
+    "night": ((0.28, 0.31, 0.37), (0.41, 0.40, 0.42)),
 }
-RADIUS = {"small": 0.36, "medium": 0.50, "large": 0.66}
-POSITION = (-0.32, 0.0, 0.32)
-COLOUR_JITTER, POSITION_JITTER, RADIUS_JITTER, TILT = 0.05, 0.09, 0.05, 0.2
-TEXTURE_WAVES, TEXTURE_DEPTH = 15.0, 0.5
-RIM_WIDTH, RIM_PAINT = 2.0 * PIXEL, 0.97
+RADIUS = {"small": 0.42, "medium": 0.58, "large": 0.76}
+POSITION = (-0.28, 0.0, 0.28)
+COLOUR_JITTER, POSITION_JITTER, RADIUS_JITTER, TILT = 0.03, 0.09, 0.05, 0.2
+TEXTURE_WAVES, TEXTURE_DEPTH = 15.0, 0.3
 NOISE = 0.03
 
 
@@ -124,10 +123,8 @@ def _paint(rows: Tensor, labels: Mapping[str, Tensor], chance: _Chance) -> Tenso
     u, v = cos * across + sin * down, cos * down - sin * across  # (M, H, W)
     distance = _distance(u, v, labels["shape"][rows], chance.radius[rows])
     coverage = (0.5 - distance / PIXEL).clamp_(0, 1)
-    rim = (1.0 + (distance + RIM_WIDTH) / PIXEL - 0.5).clamp_(0, 1)
     shade = 1 - TEXTURE_DEPTH * _texture(u, v, labels["texture"][rows], chance.phase[rows])
     paint = chance.colour[rows].view(-1, 3, 1, 1) * shade.unsqueeze(1)
-    paint = torch.lerp(paint, torch.tensor(RIM_PAINT), rim.unsqueeze(1))
     return torch.lerp(_backdrop(chance.background[rows]), paint, coverage.unsqueeze(1))
 
 
