@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from streamlit.components.v2.types import ComponentRenderer
 
 HERE = Path(__file__).parent
+SCRIPTS = ("live_view.js", "plots.js", "numbers.js", "looks.js")
 
 
 def live_view(charts: Sequence[Chart], *, store: Store, key: str = "live-view") -> None:
@@ -43,7 +44,7 @@ def _component() -> ComponentRenderer:
     return st.components.v2.component(
         "vcr_lab.live_view",
         css=(HERE / "live_view.css").read_text(encoding="utf-8"),
-        js=(HERE / "live_view.js").read_text(encoding="utf-8"),
+        js="\n".join((HERE / name).read_text(encoding="utf-8") for name in SCRIPTS),
     )
 
 

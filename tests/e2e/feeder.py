@@ -93,7 +93,6 @@ class Feeder:
             "loss/penalty": regularized * (1.6 * (1 - progress) + 0.4 + noise),
             "loss/variance": 2.0 - regularized * 1.7 * progress + noise,
             "loss/covariance": 0.2 + (1 - regularized) * 0.7 * progress + noise / 2,
-            "features/effective_rank": 18 + regularized * 20 * progress + 5 * noise,
             "optimizer/learning_rate": 3e-3,
             "regularizer/variance_weight": float(regularized),
             "regularizer/covariance_weight": float(regularized),
@@ -105,6 +104,7 @@ class Feeder:
                 name: 0.3 + (finals[regularized] - 0.3) * progress**0.5 + noise / 3
                 for name, finals in FINAL.items()
             }
+            metrics["features/effective_rank"] = 18 + regularized * 20 * progress + 5 * noise
         return {name: float(value) for name, value in metrics.items()}
 
     def _layer(self, layer: str, depth: int, regularized: int, progress: float) -> dict[str, float]:

@@ -23,8 +23,9 @@ charts = all_charts((baseline, regularized), str(layer))
 
 @st.fragment(run_every=0.5)
 def live() -> None:
-    if st.session_state.pop("drop-a-tick", False):
-        st.session_state["live/feed"].next_message(charts, store)
+    if st.session_state.get("drop-a-tick"):
+        lost = st.session_state["live/feed"].next_message(charts, store)
+        st.session_state["drop-a-tick"] = "series" not in lost
     live_view(charts, store=store, key="live")
 
 

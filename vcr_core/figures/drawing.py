@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from vcr_core.figures.charts import Axis, Chart, Guide, Panel, Trace
 from vcr_core.figures.history import Mark
+from vcr_core.figures.parts import Axis, Chart, Guide, Panel, Trace
 from vcr_core.figures.theme import FONT
 
 Drawing = dict[str, Any]

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
-from vcr_core.figures.charts import ArrayKey, Chart, Panel, SeriesKey, Trace
 from vcr_core.figures.drawing import draw_layout, draw_marks, draw_trace, shows_steps
 from vcr_core.figures.history import History, Series, colour_limit
+from vcr_core.figures.parts import ArrayKey, Chart, Panel, SeriesKey, Trace
 from vcr_core.figures.theme import FONT, THEMES, Theme, ThemeName, resolve
 
 if TYPE_CHECKING:
@@ -24,24 +25,48 @@ def to_figure(chart: Chart, history: History, *, theme: ThemeName = "light") -> 
     palette = THEMES[theme]
     columns = min(len(chart.panels), WIDEST) or 1
     rows = max(math.ceil(len(chart.panels) / columns), 1)
-    figure = make_subplots(rows=rows, cols=columns, subplot_titles=_titles(chart))
+    figure = make_subplots(
+        rows=rows,
+        cols=columns,
+        subplot_titles=[_title(panel) for panel in chart.panels],
+        horizontal_spacing=0.2 / columns,
+        vertical_spacing=0.55 / rows,
+    )
+    room_for_marks = 30 if len(chart.panels) == 1 else 0
+    for title, axis in zip(figure.layout.annotations, figure.select_xaxes(), strict=False):
+        title.update(x=axis.domain[0], xanchor="left", align="left", yshift=room_for_marks)
+        title.font.size = 13
     for index, panel in enumerate(chart.panels):
         row, column = index // columns + 1, index % columns + 1
         for trace in panel.traces:
-            drawing = _filled(trace, chart, history, palette, compact=chart.compact)
+            drawing = _filled(trace, chart, history, palette)
             drawing["showlegend"] = index == 0 and trace.kind in {"line", "profile"}
             figure.add_trace(drawing, row=row, col=column)
-        _apply_axes(figure, panel, history, palette, row=row, column=column)
-    figure.update_layout(
-        title={"text": f"{chart.title}<br><sup>{_wrapped(chart.help)}</sup>"},
-        height=120 + rows * (chart.height + 60),
-        paper_bgcolor=palette["paper"],
-        plot_bgcolor=palette["paper"],
-        font={"family": FONT, "color": palette["ink"]},
-        legend={"orientation": "h", "y": -0.08},
-        margin={"t": 110},
-    )
+        _apply_axes(figure, panel, palette, row=row, column=column)
+        if shows_steps(panel):
+            _apply_marks(figure, chart, history, palette, row=row, column=column)
+    figure.update_layout(_page(chart, palette, rows))
     return figure
+
+
+def _title(panel: Panel) -> str:
+    tag = f"<span style='font-size:11px'>{panel.tag}</span><br>" if panel.tag else ""
+    return f"{tag}<b>{panel.title}</b>"
+
+
+def _page(chart: Chart, palette: Theme, rows: int) -> dict[str, Any]:
+    sentence = "<br>".join(wrap(chart.help, 110))
+    title = {"text": f"<b>{chart.title}</b>", "subtitle": {"text": sentence}}
+    top, bottom = 150, 60
+    return {
+        "title": {**title, "x": 0.01, "y": 0.98, "yanchor": "top", "yref": "container"},
+        "height": top + bottom + rows * chart.height + (rows - 1) * 90,
+        "margin": {"t": top, "b": bottom, "l": 60, "r": 30},
+        "paper_bgcolor": palette["paper"],
+        "plot_bgcolor": palette["paper"],
+        "font": {"family": FONT, "color": palette["ink"]},
+        "legend": {"orientation": "h", "yref": "container", "y": 0.01, "yanchor": "bottom"},
+    }
 
 
 def plotly_folder() -> Path:
@@ -54,20 +79,8 @@ def plotly_folder() -> Path:
     return Path(found.submodule_search_locations[0]) / "package_data"
 
 
-def _titles(chart: Chart) -> list[str]:
-    return [f"{panel.tag}: {panel.title}" if panel.tag else panel.title for panel in chart.panels]
-
-
-def _wrapped(text: str, width: int = 110) -> str:
-    from textwrap import wrap
-
-    return "<br>".join(wrap(text, width))
-
-
-def _filled(
-    trace: Trace, chart: Chart, history: History, palette: Theme, *, compact: bool
-) -> dict[str, Any]:
-    drawing: dict[str, Any] = resolve(draw_trace(trace, compact=compact), palette)
+def _filled(trace: Trace, chart: Chart, history: History, palette: Theme) -> dict[str, Any]:
+    drawing: dict[str, Any] = resolve(draw_trace(trace), palette)
     if isinstance(trace.source, SeriesKey):
         series = history.series.get(trace.source, Series())
         return drawing | {"x": series.steps, "y": series.values}
@@ -91,23 +104,23 @@ def _shared_limit(chart: Chart, history: History) -> float:
     return max(limits, default=1.0)
 
 
-def _apply_axes(
-    figure: Figure, panel: Panel, history: History, palette: Theme, *, row: int, column: int
-) -> None:
+def _apply_axes(figure: Figure, panel: Panel, palette: Theme, *, row: int, column: int) -> None:
     layout = resolve(draw_layout(panel), palette)
     figure.update_xaxes(layout["xaxis"], row=row, col=column)
-    figure.update_yaxes(
-        {name: value for name, value in layout["yaxis"].items() if name != "scaleanchor"},
-        row=row,
-        col=column,
-    )
+    figure.update_yaxes(layout["yaxis"], row=row, col=column)
+    if layout["yaxis"].get("scaleanchor"):
+        figure.update_yaxes(scaleanchor=figure.data[-1].xaxis, row=row, col=column)
     if panel.guide is not None:
-        figure.add_hline(
-            panel.guide.value,
-            line={"color": palette["muted"], "dash": "dot", "width": 1},
-            row=row,
-            col=column,
-        )
-    if shows_steps(panel):
-        for line in resolve(draw_marks(history.marks), palette)["shapes"]:
-            figure.add_vline(line["x0"], line=line["line"], row=row, col=column)
+        line = {"color": palette["muted"], "dash": "dot", "width": 1}
+        figure.add_hline(panel.guide.value, line=line, row=row, col=column)
+
+
+def _apply_marks(
+    figure: Figure, chart: Chart, history: History, palette: Theme, *, row: int, column: int
+) -> None:
+    marks = resolve(draw_marks(history.marks), palette)
+    for line in marks["shapes"]:
+        figure.add_vline(line["x0"], line=line["line"], row=row, col=column)
+    if len(chart.panels) == 1:
+        for label in marks["annotations"]:
+            figure.add_annotation({**label, "yref": "y domain"}, row=row, col=column)

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vcr_core.config import fields
-from vcr_core.figures.charts import ArrayKey, Chart, SeriesKey
+from vcr_core.figures.parts import ArrayKey, Chart, SeriesKey
 from vcr_core.store import Command, CommandKind, Store
 
 

@@ -1,0 +1,62 @@
+// The numbers that the live view has received.
+// Part of one module: component.py joins the scripts of this folder.
+
+/** What has been received: series, arrays and marks, and the place in the sequence. */
+class Numbers {
+  constructor() {
+    this.series = new Map();
+    this.arrays = new Map();
+    this.marks = { shapes: [], annotations: [], texts: [] };
+  }
+
+  /** Add a message; returns the names of everything that changed. */
+  add(message) {
+    const changed = new Set();
+    for (const [name, { from, x, y }] of Object.entries(message.series ?? {})) {
+      const known = this.series.get(name) ?? { x: [], y: [] };
+      if (from > known.x.length) throw new GapError(name);
+      this.series.set(name, { x: known.x.slice(0, from).concat(x), y: known.y.slice(0, from).concat(y) });
+      changed.add(name);
+    }
+    for (const [name, packed] of Object.entries(message.arrays ?? {})) {
+      this.arrays.set(name, unpacked(packed));
+      changed.add(name);
+    }
+    return changed;
+  }
+
+  keepOnly(names) {
+    for (const held of [this.series, this.arrays])
+      for (const name of held.keys()) if (!names.has(name)) held.delete(name);
+  }
+
+  get points() {
+    let count = 0;
+    for (const { x } of this.series.values()) count += x.length;
+    return count;
+  }
+
+  /** The last finite value of a series. */
+  latest(name) {
+    const values = this.series.get(name)?.y ?? [];
+    for (let index = values.length - 1; index >= 0; index--)
+      if (values[index] !== null) return values[index];
+    return null;
+  }
+}
+
+class GapError extends Error {}
+
+/** base64 of little-endian int16 and a scale -> {step, limit, rows} (see packed() in feed.py). */
+function unpacked({ step, shape, scale, limit, data }) {
+  const bytes = Uint8Array.from(atob(data), (letter) => letter.charCodeAt(0));
+  const whole = new DataView(bytes.buffer);
+  const value = (index) => {
+    const integer = whole.getInt16(2 * index, true);
+    return integer === -32768 ? null : integer * scale;
+  };
+  const width = shape[shape.length - 1];
+  const height = shape.length === 1 ? 1 : shape[0];
+  const row = (i) => Array.from({ length: width }, (_, j) => value(i * width + j));
+  return { step, limit, rows: Array.from({ length: height }, (_, i) => row(i)) };
+}
