@@ -21,11 +21,11 @@ KNOBS = {
 
 def controls(watched: Watched) -> None:
     """Sliders for both weights and the learning rate; pause, resume, stop."""
-    columns = st.columns([3, 3, 3, 2], vertical_alignment="bottom")
+    columns = st.columns([3, 3, 3, 4], vertical_alignment="bottom")
     for column, (field, grid) in zip(columns, KNOBS.items(), strict=False):
         with column:
             _knob(watched, field, grid)
-    with columns[-1], st.container(horizontal=True):
+    with columns[-1], st.container(horizontal=True, horizontal_alignment="right"):
         if watched.is_paused:
             _button("Resume", ":material/play_arrow:", CommandKind.RESUME, watched.active)
         else:

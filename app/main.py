@@ -16,6 +16,7 @@ from app.state import lab_store, open_lab  # noqa: E402
 from vcr_core.errors import StoreError  # noqa: E402
 
 st.set_page_config(page_title="VCR Lab", page_icon="🎛️", layout="wide")
+st.html(ROOT / "app" / "page.css")
 try:
     lab_store()
 except StoreError as error:

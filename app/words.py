@@ -94,7 +94,7 @@ def single_summary(run: Run) -> list[str]:
 def named(target: str) -> str:
     """A target's name for people: ``digits:digit`` is ``Digit (digits)``."""
     dataset, _, factor = target.rpartition(":")
-    words = factor.replace("_", " ").replace("-", " ").capitalize()
+    words = factor[:1].upper() + factor[1:]
     return f"{words} ({dataset})" if dataset else words
 
 

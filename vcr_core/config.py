@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from fnmatch import fnmatchcase
 from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -29,7 +30,7 @@ from pydantic.fields import FieldInfo
 
 from vcr_core.datasets.catalog import DATASETS, dataset_info
 from vcr_core.errors import ConfigError
-from vcr_core.models.catalog import MODELS
+from vcr_core.models.catalog import MODELS, block_names
 
 Device = Literal["auto", "cpu", "cuda", "mps"]
 Schedule = Literal["constant", "cosine"]
@@ -322,10 +323,23 @@ class RunConfig(Section):
     )
 
     @model_validator(mode="after")
-    def _targets_exist(self) -> RunConfig:
+    def _names_exist(self) -> RunConfig:
         for target in self.transfer.targets:
             self._check_target(target)
+        self._check_layers()
         return self
+
+    def _check_layers(self) -> None:
+        names = block_names(self.model.name, hidden=self.model.hidden)
+        for layer in self.regularizer.layers:
+            if layer not in {"blocks", "last"} and not any(
+                fnmatchcase(name, layer) for name in names
+            ):
+                raise ConfigError(
+                    f"expected 'blocks', 'last', or names or patterns of {', '.join(names)}, "
+                    f"got '{layer}'",
+                    field="regularizer.layers",
+                )
 
     def _check_target(self, target: str) -> None:
         name, _, factor = target.rpartition(":")
@@ -448,7 +462,9 @@ def _as_config_error(error: ValidationError) -> ConfigError:
 
 
 def _shown(value: Any) -> str:
-    return "not a number" if isinstance(value, float) and math.isnan(value) else repr(value)
+    if isinstance(value, float):
+        return "not a number" if math.isnan(value) else str(_plain(value))
+    return repr(value)
 
 
 def _expectation(problem: Any) -> str:
@@ -471,4 +487,11 @@ def _expectation(problem: Any) -> str:
         "too_long": "expected at most {max_length}",
     }
     template = words.get(problem["type"])
-    return template.format(**limits) if template else str(problem["msg"]).lower()
+    if template is None:
+        return str(problem["msg"]).lower()
+    return template.format(**{name: _plain(limit) for name, limit in limits.items()})
+
+
+def _plain(value: Any) -> Any:
+    """A number as a person writes it: ``0`` for ``0.0``."""
+    return f"{value:g}" if isinstance(value, float) else value

@@ -59,3 +59,10 @@ def test_eigenvalues_are_the_squared_singular_values_of_the_centred_features() -
 def test_what_has_no_spectrum_is_refused() -> None:
     with pytest.raises(FeatureError, match=r"singular values of shape \(K,\)"):
         effective_rank(torch.zeros(2, 3, 4))
+
+
+def test_a_covariance_that_is_not_finite_has_no_spectrum_and_no_rank() -> None:
+    covariance = torch.eye(3)
+    covariance[0, 1] = covariance[1, 0] = torch.inf
+    assert eigenvalues(covariance).isnan().all()
+    assert effective_rank(covariance).isnan()

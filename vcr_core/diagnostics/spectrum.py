@@ -16,11 +16,13 @@ def eigenvalues(covariance: Tensor) -> Tensor:
     """Eigenvalues λ_k ≥ 0 of C (D, D), largest first, shape (D,).
 
     Values below the rounding error of the largest, D · λ_1 · 1.2e-7, are set to 0: they are noise.
-    Computed on the CPU for devices without a symmetric eigensolver.
+    All NaN where C is not finite. Computed on the CPU for devices without a symmetric eigensolver.
     """
     require_covariance(covariance)
     matrix = covariance if covariance.dtype == torch.float64 else covariance.float()
     matrix = matrix.cpu() if matrix.device.type == "mps" else matrix
+    if not bool(torch.isfinite(matrix).all()):
+        return torch.full_like(covariance[0], torch.nan)
     values = torch.linalg.eigvalsh(matrix).flip(0).to(covariance.device)
     floor = values[0] * len(values) * torch.finfo(torch.float32).eps
     return torch.where(values > floor, values, 0.0)
@@ -32,8 +34,8 @@ def effective_rank(source: Tensor) -> Tensor:
     Args:
         source: singular values s (K,), or a covariance (D, D), whose s_k = sqrt(λ_k).
 
-    1 for features on a line, D for equal spread in all directions, 0 for constant features.
-    Source: Garrido et al., arXiv 2210.02885; on centred features.
+    1 for features on a line, D for equal spread in all directions, 0 for constant features,
+    NaN where the source is not finite. Source: Garrido et al., arXiv 2210.02885; on centred features.
     """
     if source.ndim == 1 and source.numel() > 0:
         singular_values = source.clamp(min=0)
@@ -46,7 +48,8 @@ def effective_rank(source: Tensor) -> Tensor:
         )
     total = singular_values.sum()
     shares = singular_values / total.clamp(min=torch.finfo(total.dtype).tiny)
-    return torch.where(total > 0, torch.exp(torch.special.entr(shares).sum()), 0.0)
+    rank = torch.exp(torch.special.entr(shares).sum())
+    return torch.where(total == 0, torch.zeros_like(rank), rank)
 
 
 def participation_ratio(covariance: Tensor) -> Tensor:

@@ -19,6 +19,9 @@ DISPATCHER_LEASE = "dispatcher"
 LEASE_PATIENCE_SECONDS = 5.0
 DEFAULT_SLOTS = 2
 
+# Dispatchers that this process started: held so that ended ones are reaped, not left as zombies.
+_started: list[subprocess.Popen[bytes]] = []
+
 
 def slots() -> int:
     """How many runs train at a time on this machine: 2, so that twins run side by side.
@@ -68,7 +71,8 @@ def ensure_dispatcher(store: Store, *, owner_pid: int | None = None) -> None:
         return
     arguments = ["--store", store.url, "--owner", str(owner_pid or os.getpid())]
     with (paths.log_folder() / "dispatcher.log").open("ab") as log:
-        start_detached("vcr_core.execution.dispatcher", arguments, log=log)
+        _started[:] = [process for process in _started if process.poll() is None]
+        _started.append(start_detached("vcr_core.execution.dispatcher", arguments, log=log))
 
 
 def start_detached(

@@ -20,15 +20,15 @@ class Cadence:
 def cadence(config: RunConfig, *, train_size: int) -> Cadence:
     """The steps of a run over ``train_size`` images; an incomplete last batch is left out."""
     total = config.training.epochs * max(1, train_size // config.training.batch_size)
-    snapshots = evenly_spaced(total, config.telemetry.snapshots)
+    snapshots = frozenset({1}) | evenly_spaced(total, config.telemetry.snapshots)
     return Cadence(
         total_steps=total,
-        reports=evenly_spaced(total, config.telemetry.reports) | snapshots,
+        reports=snapshots | evenly_spaced(total, config.telemetry.reports),
         snapshots=snapshots,
         probes=evenly_spaced(total, config.transfer.probes),
     )
 
 
 def evenly_spaced(total: int, count: int) -> frozenset[int]:
-    """The first step and ``count`` steps spread evenly up to and including ``total``."""
-    return frozenset({1, *(-(-total * k // count) for k in range(1, count + 1))})
+    """``count`` steps (fewer where there are fewer) spread evenly up to and including ``total``."""
+    return frozenset(-(-total * k // count) for k in range(1, count + 1))

@@ -136,28 +136,33 @@ class Trainer:
     # ------------------------------------------------------------ what goes out
 
     def _report(self, penalty: Tensor) -> None:
-        regularization = self.experiment.regularization
-        weights = self.live.regularizer
+        """Losses first: where they are not finite the rest cannot be measured."""
         with torch.no_grad():
-            terms = list(regularization.terms().values())
-            numbers = fetch_numbers(
-                {
-                    "loss/task": self._loss_sum / self._losses,
-                    "loss/penalty": penalty,
-                    "loss/variance": torch.stack([term.variance for term in terms]).sum(),
-                    "loss/covariance": torch.stack([term.covariance for term in terms]).sum(),
-                    "optimizer/learning_rate": self._learning_rate(),
-                    "regularizer/variance_weight": weights.variance_weight,
-                    "regularizer/covariance_weight": weights.covariance_weight,
-                    **layer_numbers(regularization, target_std=weights.target_std),
-                }
+            losses = fetch_numbers(
+                {"loss/task": self._loss_sum / self._losses, "loss/penalty": penalty},
+                self.experiment.device,
             )
+            self._check_finite(sum(losses.values()))
+            numbers = fetch_numbers(self._measurements(), self.experiment.device)
             wanted = self.step in self.experiment.cadence.snapshots
-            arrays = fetch_arrays(layer_arrays(regularization)) if wanted else {}
+            arrays = fetch_arrays(layer_arrays(self.experiment.regularization)) if wanted else {}
         self._loss_sum.zero_()
         self._losses = 0
-        self.channel.report(Report(self.step, numbers, arrays), seconds=self.clock.seconds)
-        self._check_finite(numbers["loss/task"] + numbers["loss/penalty"])
+        report = Report(self.step, {**losses, **numbers}, arrays)
+        self.channel.report(report, seconds=self.clock.seconds)
+
+    def _measurements(self) -> dict[str, Tensor | float | int]:
+        """Terms, knobs and spreads of this step; still on the device."""
+        weights = self.live.regularizer
+        terms = list(self.experiment.regularization.terms().values())
+        return {
+            "loss/variance": torch.stack([term.variance for term in terms]).sum(),
+            "loss/covariance": torch.stack([term.covariance for term in terms]).sum(),
+            "optimizer/learning_rate": self._learning_rate(),
+            "regularizer/variance_weight": weights.variance_weight,
+            "regularizer/covariance_weight": weights.covariance_weight,
+            **layer_numbers(self.experiment.regularization, target_std=weights.target_std),
+        }
 
     def _check_finite(self, loss: float) -> None:
         if not math.isfinite(loss):
@@ -170,6 +175,8 @@ class Trainer:
 
     def _evaluate(self) -> Evaluation:
         """Source accuracy and every transfer probe, now."""
+        if self._losses:
+            self._check_finite(float(self._loss_sum))
         evaluation = evaluate(self.experiment)
         self.channel.report(
             Report(self.step, evaluation.numbers(), {}), seconds=self.clock.seconds

@@ -48,16 +48,17 @@ def layer_arrays(regularization: Regularization) -> dict[tuple[str, str], Tensor
     return arrays
 
 
-def fetch_numbers(numbers: Mapping[str, Tensor | float | int]) -> dict[str, float]:
-    """Bring scalars to the host in one transfer."""
-    names = [name for name, value in numbers.items() if isinstance(value, Tensor)]
-    values: list[float] = []
-    if names:
-        stacked = torch.stack([torch.as_tensor(numbers[name]).float().reshape(()) for name in names])
-        values = stacked.cpu().tolist()
-    fetched = dict(zip(names, values, strict=True))
+def fetch_numbers(
+    numbers: Mapping[str, Tensor | float | int], device: torch.device
+) -> dict[str, float]:
+    """Bring scalars from the device to the host in one transfer; plain numbers stay what they are."""
+    tensors = {name: value for name, value in numbers.items() if isinstance(value, Tensor)}
+    fetched: dict[str, float] = {}
+    if tensors:
+        scalars = [value.detach().float().reshape(()).to(device) for value in tensors.values()]
+        fetched = dict(zip(tensors, torch.stack(scalars).tolist(), strict=True))
     return {
-        name: fetched[name] if name in fetched else float(value)
+        name: fetched[name] if isinstance(value, Tensor) else float(value)
         for name, value in numbers.items()
     }
 

@@ -1,0 +1,195 @@
+"""Real processes: a dispatcher, warm workers, runs that finish, stop, fail and are never lost."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from vcr_core.config import RunConfig, override
+from vcr_core.execution import dispatcher_alive, ensure_dispatcher, submit, submit_pair
+from vcr_core.execution.launch import DISPATCHER_LEASE
+from vcr_core.store import CommandKind, Run, RunState, Store, open_store
+
+PATIENCE_SECONDS = 120.0
+
+
+def wait_until(condition: Callable[[], object]) -> None:
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not condition():
+        assert time.monotonic() < deadline, "waited too long"
+        time.sleep(0.05)
+
+
+def wait_for(store: Store, run_id: str, *states: RunState) -> Run:
+    wait_until(lambda: store.run(run_id).state in states)
+    return store.run(run_id)
+
+
+@pytest.fixture
+def quick() -> RunConfig:
+    """A second of training on scanned digits."""
+    return override(
+        RunConfig(),
+        {
+            "data.dataset": "digits",
+            "data.source": "parity",
+            "transfer.targets": ("digit",),
+            "model.name": "mlp",
+            "model.hidden": (24, 12),
+            "training.epochs": 3,
+            "transfer.probes": 2,
+            "execution.device": "cpu",
+        },
+    )
+
+
+@pytest.fixture
+def long(quick: RunConfig) -> RunConfig:
+    """A run that does not end by itself while a test lasts."""
+    return override(quick, {"training.epochs": 9999})
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+    """One store for all tests here, so that they share warm workers."""
+    home = tmp_path_factory.mktemp("home")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("VCR_LAB_HOME", str(home))
+        opened = open_store()
+        yield opened
+        end_dispatcher(opened)
+        opened.close()
+
+
+@pytest.fixture
+def dispatcher(store: Store) -> psutil.Process:
+    """The store's dispatcher, started where there is none."""
+    ensure_dispatcher(store)
+    wait_until(lambda: dispatcher_alive(store))
+    return dispatcher_of(store)
+
+
+def dispatcher_of(store: Store) -> psutil.Process:
+    lease = store.lease(DISPATCHER_LEASE)
+    assert lease is not None
+    return psutil.Process(int(lease[2]["pid"]))
+
+
+def end_dispatcher(store: Store) -> None:
+    """Nothing that a test started is left behind."""
+    if not dispatcher_alive(store):
+        return
+    process = dispatcher_of(store)
+    family = [*process.children(recursive=True), process]
+    for member in family:
+        member.kill()
+    psutil.wait_procs(family, timeout=20)
+
+
+def workers_of(dispatcher: psutil.Process) -> list[psutil.Process]:
+    return [child for child in dispatcher.children() if "worker" in " ".join(child.cmdline())]
+
+
+def worker_that_trains(dispatcher: psutil.Process) -> psutil.Process:
+    """The one that uses the processor."""
+    workers = workers_of(dispatcher)
+    before = {worker.pid: worker.cpu_times().user for worker in workers}
+    time.sleep(1.0)
+    return max(workers, key=lambda worker: worker.cpu_times().user - before[worker.pid])
+
+
+def test_twins_train_at_the_same_time_with_equal_threads_and_steps(
+    store: Store, dispatcher: psutil.Process, quick: RunConfig
+) -> None:
+    pair = [
+        wait_for(store, run_id, RunState.FINISHED, RunState.FAILED)
+        for run_id in submit_pair(store, quick)
+    ]
+    assert [run.state for run in pair] == [RunState.FINISHED] * 2, pair[0].error or pair[1].error
+    assert pair[0].environment["threads"] == pair[1].environment["threads"]
+    starts, ends = [run.started_at or 0 for run in pair], [run.finished_at or 0 for run in pair]
+    assert max(starts) < min(ends)
+    names = [
+        [(metric.step, metric.name) for metric in store.metrics(run.id)] for run in pair
+    ]
+    assert names[0] == names[1]
+    assert all(0.0 < run.result["transfer"]["digit"] <= 1.0 for run in pair)
+
+
+def test_commands_reach_a_run_that_trains(
+    store: Store, dispatcher: psutil.Process, long: RunConfig
+) -> None:
+    run_id = submit(store, long)
+    wait_for(store, run_id, RunState.RUNNING)
+    payload = {"field": "regularizer.covariance_weight", "value": 5.0}
+    store.add_command(run_id, CommandKind.SET, payload)
+    wait_until(lambda: store.commands(run_id)[-1].state == "applied")
+    store.add_command(run_id, CommandKind.PAUSE)
+    paused = wait_for(store, run_id, RunState.PAUSED)
+    time.sleep(0.5)
+    assert store.run(run_id).step == paused.step
+    store.add_command(run_id, CommandKind.RESUME)
+    wait_until(lambda: store.run(run_id).step > paused.step)
+    store.add_command(run_id, CommandKind.STOP)
+    stopped = wait_for(store, run_id, RunState.STOPPED)
+    assert stopped.result["transfer"].keys() == {"digit"}
+
+
+def test_a_killed_worker_is_noticed_its_numbers_are_kept_and_the_next_run_works(
+    store: Store, dispatcher: psutil.Process, long: RunConfig, quick: RunConfig
+) -> None:
+    run_id = submit(store, long)
+    wait_for(store, run_id, RunState.RUNNING)
+    wait_until(lambda: len(store.metrics(run_id)) > 0)
+    worker_that_trains(dispatcher).kill()
+    killed_at = time.monotonic()
+    failed = wait_for(store, run_id, RunState.FAILED)
+    assert time.monotonic() - killed_at < 10
+    assert "the worker process died" in (failed.error or "")
+    assert "The end of its log" in (failed.error or "")
+    assert store.metrics(run_id)
+    again = wait_for(store, submit(store, quick), RunState.FINISHED, RunState.FAILED)
+    assert again.state is RunState.FINISHED
+
+
+def test_a_run_that_cannot_start_says_why(
+    store: Store, dispatcher: psutil.Process, quick: RunConfig
+) -> None:
+    config = override(quick, {"training.batch_size": 5000})
+    failed = wait_for(store, submit(store, config), RunState.FAILED)
+    assert "training.batch_size: expected at most the" in (failed.error or "")
+
+
+def test_runs_go_on_when_the_dispatcher_dies_and_a_new_one_takes_over(
+    store: Store, dispatcher: psutil.Process, long: RunConfig, quick: RunConfig
+) -> None:
+    run_id = submit(store, long)
+    wait_for(store, run_id, RunState.RUNNING)
+    orphans = workers_of(dispatcher)
+    dispatcher.kill()
+    dispatcher.wait(timeout=20)
+    step = store.run(run_id).step
+    wait_until(lambda: store.run(run_id).step > step)
+    wait_until(lambda: not dispatcher_alive(store))
+    ensure_dispatcher(store)
+    second = wait_for(store, submit(store, quick), RunState.FINISHED, RunState.FAILED)
+    assert second.state is RunState.FINISHED
+    store.add_command(run_id, CommandKind.STOP)
+    wait_for(store, run_id, RunState.STOPPED)
+    _, alive = psutil.wait_procs(orphans, timeout=30)
+    assert alive == []
+
+
+def test_a_dispatcher_leaves_when_its_owner_is_gone(tmp_path: Path) -> None:
+    store = open_store(f"sqlite:///{tmp_path / 'own.sqlite'}")
+    gone = psutil.Popen(["sleep", "0"]) if os.name != "nt" else psutil.Popen(["cmd", "/c", "exit"])
+    gone.wait()
+    ensure_dispatcher(store, owner_pid=gone.pid)
+    time.sleep(1.0)
+    wait_until(lambda: store.lease(DISPATCHER_LEASE) is None)
+    store.close()
