@@ -16,14 +16,14 @@ def eigenvalues(covariance: Tensor) -> Tensor:
     """Eigenvalues λ_k ≥ 0 of C (D, D), largest first, shape (D,).
 
     Values below the rounding error of the largest, D · λ_1 · 1.2e-7, are set to 0: they are noise.
-    All NaN where C is not finite. Computed on the CPU for devices without a symmetric eigensolver.
+    All NaN where C is not finite. Computed in float64, on the CPU for devices that lack it.
     """
     require_covariance(covariance)
-    matrix = covariance if covariance.dtype == torch.float64 else covariance.float()
-    matrix = matrix.cpu() if matrix.device.type == "mps" else matrix
+    matrix = covariance.cpu() if covariance.device.type == "mps" else covariance
+    matrix = matrix.double()
     if not bool(torch.isfinite(matrix).all()):
         return torch.full_like(covariance[0], torch.nan)
-    values = torch.linalg.eigvalsh(matrix).flip(0).to(covariance.device)
+    values = torch.linalg.eigvalsh(matrix).flip(0).to(covariance)
     floor = values[0] * len(values) * torch.finfo(torch.float32).eps
     return torch.where(values > floor, values, 0.0)
 
