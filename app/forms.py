@@ -49,9 +49,7 @@ def config_form(base: RunConfig, *, key: str) -> RunConfig | None:
     return config if not problems else None
 
 
-def check(
-    base: RunConfig, changes: Mapping[str, Any]
-) -> tuple[RunConfig, Mapping[str, str]]:
+def check(base: RunConfig, changes: Mapping[str, Any]) -> tuple[RunConfig, Mapping[str, str]]:
     """Apply the changes that can be applied; the others are named with what is wrong."""
     left, problems = dict(changes), dict[str, str]()
     while True:
@@ -134,8 +132,9 @@ def _choices(name: str, info: FieldInfo, dataset: str) -> list[str] | None:
 
 def _label(info: FieldInfo) -> str:
     extra = info.json_schema_extra
-    unit = extra.get("unit") if isinstance(extra, dict) else ""
-    return f"{info.title} ({unit})" if unit and unit not in str(info.title).lower() else str(info.title)
+    unit = str(extra.get("unit") or "") if isinstance(extra, dict) else ""
+    title = str(info.title)
+    return f"{title} ({unit})" if unit and unit not in title.lower() else title
 
 
 def _help(info: FieldInfo) -> str:

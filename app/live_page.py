@@ -97,9 +97,7 @@ def _choose_view(run_id: str, layers: Sequence[str]) -> tuple[str, str]:
     return layer or layers[-1], matrix or "correlation"
 
 
-def _charts(
-    watched: Watched, lines: Sequence[RunLine], layer: str, matrix: str
-) -> list[Chart]:
+def _charts(watched: Watched, lines: Sequence[RunLine], layer: str, matrix: str) -> list[Chart]:
     config, total = watched.main.config, watched.main.total_steps
     return [
         accuracy_chart(lines, source=config.data.source, targets=config.targets, total_steps=total),

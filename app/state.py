@@ -32,7 +32,7 @@ class Watched:
 
     @property
     def is_pair(self) -> bool:
-        return len(self.runs) == 2  # noqa: PLR2004
+        return len(self.runs) == 2
 
     @property
     def baseline(self) -> Run | None:

@@ -41,7 +41,7 @@ def progress_line(run: Run) -> str:
 
 def duration(seconds: float) -> str:
     """Seconds as a person says them."""
-    if seconds < 90:  # noqa: PLR2004
+    if seconds < 90:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min"
 
@@ -55,19 +55,14 @@ def pair_summary(pair: Watched) -> list[str]:
     before, after = baseline.result["source_accuracy"], main.result["source_accuracy"]
     lines = [f"**{named(source)}**, the task they learned: {before:.3f} without, {after:.3f} with."]
     gains = _gains(baseline.result, main.result)
-    for title, keep in (
-        ("Kept better with regularisation", lambda gain: gain > NOTICEABLE),
-        ("Paid for it", lambda gain: gain < -NOTICEABLE),
-        ("About the same", lambda gain: abs(gain) <= NOTICEABLE),
-    ):
-        chosen = [(name, pair_) for name, pair_ in gains.items() if keep(pair_[1] - pair_[0])]
-        chosen.sort(key=lambda item: -abs(item[1][1] - item[1][0]))
+    for title, sign in (("Kept better", 1), ("Paid for it", -1), ("About the same", 0)):
+        chosen = [
+            f"**{named(name)}** {without:.2f} without, {with_:.2f} with"
+            for name, (without, with_) in gains.items()
+            if noticeable(with_ - without) == sign
+        ]
         if chosen:
-            shown = "; ".join(
-                f"**{named(name)}** {without:.2f} without, {with_:.2f} with"
-                for name, (without, with_) in chosen
-            )
-            lines.append(f"{title}: {shown}.")
+            lines.append(f"{title}: {'; '.join(chosen)}.")
     ranks = baseline.result["effective_rank"], main.result["effective_rank"]
     lines.append(
         f"The features use about **{ranks[0]:.0f}** independent directions without "
@@ -98,8 +93,18 @@ def named(target: str) -> str:
     return f"{words} ({dataset})" if dataset else words
 
 
-def _gains(
-    before: Mapping[str, Any], after: Mapping[str, Any]
-) -> dict[str, tuple[float, float]]:
-    shared = [name for name in before["transfer"] if name in after["transfer"]]
-    return {name: (before["transfer"][name], after["transfer"][name]) for name in shared}
+def noticeable(gain: float) -> int:
+    """1 for a gain worth naming, -1 for a loss, 0 for neither."""
+    if abs(gain) <= NOTICEABLE:
+        return 0
+    return 1 if gain > 0 else -1
+
+
+def _gains(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, tuple[float, float]]:
+    """Every target's accuracy without and with, the largest difference first."""
+    both = {
+        name: (before["transfer"][name], accuracy)
+        for name, accuracy in after["transfer"].items()
+        if name in before["transfer"]
+    }
+    return dict(sorted(both.items(), key=lambda item: -abs(item[1][1] - item[1][0])))

@@ -1,6 +1,6 @@
 """What the presets give: pairs over several seeds, through the same queue and workers as the page.
 
-    python benchmarks/presets.py [--preset NAME ...] [--seeds 5] [--output docs/results/presets.json]
+    python benchmarks/presets.py [--preset NAME ...] [--seeds 5] [--output FILE]
 
 Writes the accuracies of every run, their means, standard deviations and paired differences, the
 seconds of every pair from the click to the end, hardware and versions.
@@ -32,7 +32,9 @@ PACKAGES = ("torch", "torchvision", "numpy", "scikit-learn")
 
 def main() -> None:
     """Run the pairs one after another and write the result file."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
     parser.add_argument("--preset", action="append", choices=list(PRESETS))
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--output", type=Path, default=DEFAULT_OUTPUT)

@@ -91,7 +91,7 @@ def run_preset(
 
 
 def _train_here(store: Store, run_id: str, *, quiet: bool) -> Mapping[str, Any]:
-    """Carry out a run in this process with a progress bar; Ctrl-C stops it and keeps the results."""
+    """Carry out a run in this process with a progress bar; Ctrl-C stops it, results are kept."""
     from vcr_core.execution.runner import execute
 
     console = Console(stderr=True, quiet=quiet or not sys.stderr.isatty())
@@ -109,7 +109,11 @@ def _train_here(store: Store, run_id: str, *, quiet: bool) -> Mapping[str, Any]:
             progress.update(task, completed=step, total=total, description=loss)
 
         outcome = execute(store, run_id, on_progress=show)
-    return {"state": outcome.state.value, **outcome.evaluation.summary(), "seconds": outcome.seconds}
+    return {
+        "state": outcome.state.value,
+        **outcome.evaluation.summary(),
+        "seconds": outcome.seconds,
+    }
 
 
 @contextmanager

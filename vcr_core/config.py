@@ -28,7 +28,7 @@ from typing import Annotated, Any, Literal, get_args
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic.fields import FieldInfo
 
-from vcr_core.datasets.catalog import DATASETS, dataset_info
+from vcr_core.datasets.catalog import dataset_info
 from vcr_core.errors import ConfigError
 from vcr_core.models.catalog import MODELS, block_names
 

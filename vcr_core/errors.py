@@ -2,7 +2,7 @@
 
     VcrLabError
     ├── ConfigError        a field of a configuration (also a ValueError)
-    ├── FeatureError       a tensor that the regulariser or a diagnostic cannot use (also a ValueError)
+    ├── FeatureError       a tensor that cannot be regularised or measured (also a ValueError)
     ├── LayerNotFoundError a layer name or pattern that matches nothing (also a LookupError)
     ├── DataError          a data set that is missing, empty or broken
     ├── TrainingDivergedError  a loss that is no longer finite

@@ -1,8 +1,8 @@
 """Watch runs from a notebook: the page's own charts, redrawn in a cell while the runs train.
 
-    baseline, regularized = submit_pair(store, config)
-    watch(store, [baseline, regularized])
-    numbers(store, [baseline, regularized])
+baseline, regularized = submit_pair(store, config)
+watch(store, [baseline, regularized])
+numbers(store, [baseline, regularized])
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The main job in a real browser: start twins, see transfer, turn a knob, reload, find them again."""
+"""The main job in a real browser: start twins, turn a knob, reload, find them again."""
 
 from __future__ import annotations
 

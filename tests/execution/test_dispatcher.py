@@ -114,9 +114,7 @@ def test_twins_train_at_the_same_time_with_equal_threads_and_steps(
     assert pair[0].environment["threads"] == pair[1].environment["threads"]
     starts, ends = [run.started_at or 0 for run in pair], [run.finished_at or 0 for run in pair]
     assert max(starts) < min(ends)
-    names = [
-        [(metric.step, metric.name) for metric in store.metrics(run.id)] for run in pair
-    ]
+    names = [[(metric.step, metric.name) for metric in store.metrics(run.id)] for run in pair]
     assert names[0] == names[1]
     assert all(0.0 < run.result["transfer"]["digit"] <= 1.0 for run in pair)
 

@@ -85,9 +85,7 @@ def test_only_one_of_many_gets_a_queued_run(store: Store) -> None:
     won: list[bool] = []
 
     def grab() -> None:
-        won.append(
-            store.move_run(run_id, before=RunState.QUEUED, after=RunState.STARTING)
-        )
+        won.append(store.move_run(run_id, before=RunState.QUEUED, after=RunState.STARTING))
 
     threads = [threading.Thread(target=grab) for _ in range(8)]
     for thread in threads:
@@ -166,7 +164,7 @@ def test_a_store_of_a_newer_version_is_refused(store: Store) -> None:
             update(schema.about).where(schema.about.c.key == "version").values(value="999")
         )
     engine.dispose()
-    with pytest.raises(StoreError, match="has version 999, .*update VCR Lab"):
+    with pytest.raises(StoreError, match=r"has version 999, .*update VCR Lab"):
         open_store(store.url)
 
 

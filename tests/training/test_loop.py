@@ -7,12 +7,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from training_helpers import carry_out
 
 from vcr_core.config import RunConfig, override
 from vcr_core.errors import ConfigError, FeatureError, TrainingDivergedError
 from vcr_core.store import CommandKind, RunState
-
-from training_helpers import Listener, carry_out
 
 STEPS = 20
 VARIANCE = "regularizer.variance_weight"
@@ -30,7 +29,9 @@ def test_the_same_config_gives_the_same_numbers(small_config: RunConfig) -> None
 
 def test_another_seed_gives_other_numbers(small_config: RunConfig) -> None:
     other = override(small_config, {"seed": 1})
-    assert carry_out(small_config)[1].numbers("loss/task") != carry_out(other)[1].numbers("loss/task")
+    assert carry_out(small_config)[1].numbers("loss/task") != carry_out(other)[1].numbers(
+        "loss/task"
+    )
 
 
 def test_reports_and_probes_do_not_change_the_training(small_config: RunConfig) -> None:
@@ -161,13 +162,16 @@ def test_wide_layers_are_shown_by_at_most_64_features(small_config: RunConfig) -
 def test_a_diverged_run_says_what_to_lower(small_config: RunConfig) -> None:
     wild = {"optimizer.learning_rate": 10.0, "model.hidden": (256,) * 12}
     with pytest.raises(
-        (TrainingDivergedError, FeatureError), match=r"expected .*finite .*step \d+.*lower the learning"
+        (TrainingDivergedError, FeatureError),
+        match=r"expected .*finite .*step \d+.*lower the learning",
     ):
         carry_out(override(small_config, wild))
 
 
 def test_a_batch_larger_than_the_data_is_refused(small_config: RunConfig) -> None:
-    with pytest.raises(ConfigError, match=r"training\.batch_size: .*1297 training images, got 5000"):
+    with pytest.raises(
+        ConfigError, match=r"training\.batch_size: .*1297 training images, got 5000"
+    ):
         carry_out(override(small_config, {"training.batch_size": 5000}))
 
 

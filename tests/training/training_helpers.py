@@ -14,7 +14,9 @@ from vcr_core.training.loop import Outcome, train
 class Listener:
     """A channel that keeps what it hears, and asks for things once a step is reached."""
 
-    def __init__(self, requests: Mapping[int, Sequence[tuple[CommandKind, dict[str, Any]]]]) -> None:
+    def __init__(
+        self, requests: Mapping[int, Sequence[tuple[CommandKind, dict[str, Any]]]]
+    ) -> None:
         self.reports: list[Report] = []
         self.states: list[RunState] = []
         self.settled: list[tuple[Command, int, str | None]] = []

@@ -35,7 +35,8 @@ def effective_rank(source: Tensor) -> Tensor:
         source: singular values s (K,), or a covariance (D, D), whose s_k = sqrt(λ_k).
 
     1 for features on a line, D for equal spread in all directions, 0 for constant features,
-    NaN where the source is not finite. Source: Garrido et al., arXiv 2210.02885; on centred features.
+    NaN where the source is not finite.
+    Source: Garrido et al., arXiv 2210.02885; on centred features.
     """
     if source.ndim == 1 and source.numel() > 0:
         singular_values = source.clamp(min=0)

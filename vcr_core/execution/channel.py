@@ -24,9 +24,7 @@ class StoreChannel:
     Implements :class:`vcr_core.training.channel.Channel`.
     """
 
-    def __init__(
-        self, store: Store, run_id: str, *, on_progress: Progress | None = None
-    ) -> None:
+    def __init__(self, store: Store, run_id: str, *, on_progress: Progress | None = None) -> None:
         self.store = store
         self.run_id = run_id
         self._on_progress = on_progress
@@ -98,12 +96,10 @@ class StoreChannel:
     def state(self, state: RunState, *, step: int, seconds: float) -> None:
         """The run was paused or goes on."""
         self.flush()
-        self.store.update_run(
-            self.run_id, state=state.value, step=step, training_seconds=seconds
-        )
+        self.store.update_run(self.run_id, state=state.value, step=step, training_seconds=seconds)
 
     def commands(self) -> Sequence[Command]:
-        """What was asked since the last call; looks into the store twenty times a second at most."""
+        """What was asked since the last call; looks into the store every 50 ms at most."""
         if time.monotonic() - self._polled_at < POLL_SECONDS:
             return ()
         self._polled_at = time.monotonic()

@@ -35,8 +35,9 @@ def slots() -> int:
 def threads_per_worker() -> int:
     """CPU threads of every run: cores ÷ slots. More would make twins slow each other down."""
     cores = psutil.cpu_count(logical=False) or psutil.cpu_count() or 1
-    available = len(psutil.Process().cpu_affinity()) if hasattr(psutil.Process, "cpu_affinity") else cores
-    return max(1, min(cores, available) // slots())
+    if hasattr(os, "sched_getaffinity"):  # a container or a batch system may give us fewer
+        cores = min(cores, len(os.sched_getaffinity(0)))
+    return max(1, cores // slots())
 
 
 def submit(store: Store, config: RunConfig, *, preset: str = "custom") -> str:
@@ -78,12 +79,11 @@ def ensure_dispatcher(store: Store, *, owner_pid: int | None = None) -> None:
 def start_detached(
     module: str, arguments: Sequence[str], *, log: IO[bytes], stdin: int = subprocess.DEVNULL
 ) -> subprocess.Popen[bytes]:
-    """Run a module in a process group of its own, so that Ctrl-C in a terminal does not reach it."""
-    options: dict[str, Any] = (
-        {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.CREATE_NO_WINDOW}
-        if sys.platform == "win32"
-        else {"start_new_session": True}
-    )
+    """Run a module in a process group of its own, out of reach of the terminal's Ctrl-C."""
+    options: dict[str, Any] = {"start_new_session": True}
+    if sys.platform == "win32":
+        flags = subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.CREATE_NO_WINDOW
+        options = {"creationflags": flags}
     root = str(Path(__file__).parents[2])
     known = os.environ.get("PYTHONPATH", "")
     return subprocess.Popen(

@@ -27,9 +27,7 @@ def execute(store: Store, run_id: str, *, on_progress: Progress | None = None) -
             outcome = train(prepare(config), channel)
     except BaseException as error:
         words = str(error) if isinstance(error, VcrLabError) else f"{type(error).__name__}: {error}"
-        store.update_run(
-            run_id, state=RunState.FAILED.value, finished_at=time.time(), error=words
-        )
+        store.update_run(run_id, state=RunState.FAILED.value, finished_at=time.time(), error=words)
         raise
     store.update_run(
         run_id,

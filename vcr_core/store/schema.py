@@ -1,10 +1,10 @@
 """The tables. One writer per run; readers go by cursor (the ``id`` columns only grow).
 
-    runs       one row a run: what it is (config), how it is (state, step, heartbeat), what came out
-    metrics    one row a number: run, step, name, value
-    snapshots  one row a matrix or vector: run, step, layer, kind, raw little-endian float32
-    commands   what a person asked of a run, and the step at which it was applied
-    leases     who may act as dispatcher
+runs       one row a run: what it is (config), how it is (state, step, heartbeat), what came out
+metrics    one row a number: run, step, name, value
+snapshots  one row a matrix or vector: run, step, layer, kind, raw little-endian float32
+commands   what a person asked of a run, and the step at which it was applied
+leases     who may act as dispatcher
 """
 
 from __future__ import annotations

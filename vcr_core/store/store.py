@@ -11,7 +11,6 @@ import time
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -168,9 +167,7 @@ class Store:
         baseline = self.create_run(
             config.baseline(), preset=preset, role=Role.BASELINE, pair_id=pair_id
         )
-        regularized = self.create_run(
-            config, preset=preset, role=Role.REGULARIZED, pair_id=pair_id
-        )
+        regularized = self.create_run(config, preset=preset, role=Role.REGULARIZED, pair_id=pair_id)
         return baseline, regularized
 
     def run(self, run_id: str) -> Run:
@@ -254,9 +251,10 @@ class Store:
                 connection.execute(schema.metrics.insert(), numbers)
             if arrays:
                 connection.execute(schema.snapshots.insert(), arrays)
-            connection.execute(
-                update(schema.runs).where(schema.runs.c.id == run_id).values(**progress)
-            )
+            if progress:
+                connection.execute(
+                    update(schema.runs).where(schema.runs.c.id == run_id).values(**progress)
+                )
 
     def metrics(
         self, run_id: str, *, after: int = 0, names: Sequence[str] | None = None
@@ -385,9 +383,7 @@ class Store:
         """Give a lease back, if it is still ours."""
         table = schema.leases
         with self._engine.begin() as connection:
-            connection.execute(
-                table.delete().where(table.c.name == name, table.c.holder == holder)
-            )
+            connection.execute(table.delete().where(table.c.name == name, table.c.holder == holder))
 
 
 def _finite(value: float) -> float | None:

@@ -68,7 +68,7 @@ def prepare(config: RunConfig) -> Experiment:
 
 
 def load_data(config: DataConfig, *, seed: int) -> Dataset:
-    """The images that a configuration asks for; the seed draws or splits them where that applies."""
+    """The images that a configuration asks for; the seed draws or splits them where it can."""
     return datasets.load(
         config.dataset,
         train_size=config.train_size,
@@ -87,9 +87,10 @@ def build_model(config: ModelConfig, data: Dataset, *, source: str, seed: int) -
         raise ConfigError(
             f"expected one of {', '.join(data.class_names)}, got '{source}'", field="data.source"
         )
+    channels, height, width = data.train.images.shape[1:]
     return models.build(
         config.name,
-        in_shape=tuple(data.train.images.shape[1:]),
+        in_shape=(channels, height, width),
         num_classes=len(data.class_names[source]),
         seed=seed,
         width=config.width,

@@ -114,7 +114,7 @@ class Trainer:
         loss = functional.cross_entropy(logits, experiment.train_labels[batch])
         penalty = experiment.regularization.penalty()
         experiment.optimizer.zero_grad(set_to_none=True)
-        (loss + penalty).backward()
+        (loss + penalty).backward()  # type: ignore[no-untyped-call]
         experiment.optimizer.step()
         self._loss_sum += loss.detach()
         self._losses += 1
@@ -178,9 +178,7 @@ class Trainer:
         if self._losses:
             self._check_finite(float(self._loss_sum))
         evaluation = evaluate(self.experiment)
-        self.channel.report(
-            Report(self.step, evaluation.numbers(), {}), seconds=self.clock.seconds
-        )
+        self.channel.report(Report(self.step, evaluation.numbers(), {}), seconds=self.clock.seconds)
         return evaluation
 
     # ------------------------------------------------------------- what comes in
@@ -228,10 +226,7 @@ class Trainer:
         """Turn a knob; returns why not, where that cannot be done."""
         field, value = str(payload.get("field")), payload.get("value")
         if field not in live_fields():
-            return (
-                f"'{field}' cannot change while a run trains; "
-                f"{', '.join(live_fields())} can"
-            )
+            return f"'{field}' cannot change while a run trains; {', '.join(live_fields())} can"
         try:
             self.live = override(self.live, {field: value})
         except ConfigError as error:

@@ -21,7 +21,7 @@ Arrays = dict[tuple[str, str], NDArray[np.float32]]
 def layer_numbers(regularization: Regularization, *, target_std: float) -> dict[str, Tensor | int]:
     """Scalars of every layer from the moments of the last recorded batch; still on the device."""
     numbers: dict[str, Tensor | int] = {}
-    levels = list(QUANTILES.values())
+    levels = tuple(QUANTILES.values())
     for layer, moments in regularization.moments().items():
         spread = diagnostics.std(moments.covariance)
         quantiles = diagnostics.std_quantiles(moments.covariance, levels)
@@ -37,7 +37,7 @@ def layer_numbers(regularization: Regularization, *, target_std: float) -> dict[
 
 
 def layer_arrays(regularization: Regularization) -> dict[tuple[str, str], Tensor]:
-    """Covariance (at most 64 x 64), standard deviations (D,) and eigenvalues (D,) of every layer."""
+    """Covariance (at most 64 x 64), standard deviations (D,), eigenvalues (D,) of every layer."""
     arrays: dict[tuple[str, str], Tensor] = {}
     for layer, moments in regularization.moments().items():
         covariance = moments.covariance
@@ -51,7 +51,7 @@ def layer_arrays(regularization: Regularization) -> dict[tuple[str, str], Tensor
 def fetch_numbers(
     numbers: Mapping[str, Tensor | float | int], device: torch.device
 ) -> dict[str, float]:
-    """Bring scalars from the device to the host in one transfer; plain numbers stay what they are."""
+    """Bring scalars from the device to the host in one transfer; plain numbers stay."""
     tensors = {name: value for name, value in numbers.items() if isinstance(value, Tensor)}
     fetched: dict[str, float] = {}
     if tensors:

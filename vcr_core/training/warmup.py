@@ -20,7 +20,7 @@ def warm_up(config: RunConfig, *, threads: int) -> None:
     images = experiment.train_images[: config.training.batch_size]
     labels = experiment.train_labels[: config.training.batch_size]
     loss = functional.cross_entropy(experiment.model(images), labels)
-    (loss + experiment.regularization.penalty()).backward()
+    (loss + experiment.regularization.penalty()).backward()  # type: ignore[no-untyped-call]
     experiment.optimizer.step()
     extract_features(experiment.model, images)
     experiment.regularization.remove()
