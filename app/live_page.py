@@ -10,6 +10,7 @@ from app.controls import acknowledgement, controls
 from app.live_view import live_view
 from app.state import Watched, find_watched, lab_store
 from app.words import pair_summary, progress_line, single_summary
+from vcr_core.datasets.catalog import chance
 from vcr_core.figures import (
     Chart,
     RunLine,
@@ -100,7 +101,13 @@ def _choose_view(run_id: str, layers: Sequence[str]) -> tuple[str, str]:
 def _charts(watched: Watched, lines: Sequence[RunLine], layer: str, matrix: str) -> list[Chart]:
     config, total = watched.main.config, watched.main.total_steps
     return [
-        accuracy_chart(lines, source=config.data.source, targets=config.targets, total_steps=total),
+        accuracy_chart(
+            lines,
+            source=config.data.source,
+            targets=config.targets,
+            chance=chance(config.data.dataset, (config.data.source, *config.targets)),
+            total_steps=total,
+        ),
         covariance_chart(
             lines, layer, matrix="covariance" if matrix == "covariance" else "correlation"
         ),

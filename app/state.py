@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import streamlit as st
 
+from vcr_core import paths
 from vcr_core.errors import UnknownRunError
 from vcr_core.execution import ensure_dispatcher
 from vcr_core.store import Role, Run, RunState, Store, open_store
@@ -13,10 +14,14 @@ from vcr_core.store import Role, Run, RunState, Store, open_store
 RUN_PARAMETER = "run"
 
 
-@st.cache_resource(show_spinner=False)
 def lab_store() -> Store:
     """This server's connection to the store."""
-    return open_store()
+    return _opened(paths.store_url())
+
+
+@st.cache_resource(show_spinner=False)
+def _opened(url: str) -> Store:
+    return open_store(url)
 
 
 def open_lab() -> None:

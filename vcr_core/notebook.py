@@ -13,6 +13,7 @@ from collections.abc import Sequence
 import pandas as pd
 from IPython.display import DisplayHandle, display
 
+from vcr_core.datasets.catalog import chance
 from vcr_core.figures import (
     Chart,
     History,
@@ -36,7 +37,13 @@ def default_charts(runs: Sequence[Run]) -> list[Chart]:
     config = runs[-1].config
     total = runs[-1].total_steps
     return [
-        accuracy_chart(lines, source=config.data.source, targets=config.targets, total_steps=total),
+        accuracy_chart(
+            lines,
+            source=config.data.source,
+            targets=config.targets,
+            chance=chance(config.data.dataset, (config.data.source, *config.targets)),
+            total_steps=total,
+        ),
         spread_chart(lines, [layer], total_steps=total),
         covariance_chart(lines, layer),
         rank_chart(lines, total_steps=total),

@@ -6,7 +6,7 @@ The page, the command line and the configuration read this table; the images the
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from vcr_core.errors import ConfigError
@@ -141,3 +141,15 @@ def dataset_info(name: str) -> DatasetInfo:
             f"expected one of {', '.join(DATASETS)}, got '{name}'", field="data.dataset"
         )
     return DATASETS[name]
+
+
+def chance(dataset: str, tasks: Iterable[str]) -> dict[str, float]:
+    """What guessing evenly among the K classes gets right, 1 / K, for every task whose K is known.
+
+    A task is a factor of the data set (``colour``) or of another one (``digits:digit``).
+    """
+    sizes = {}
+    for task in tasks:
+        other, _, factor = task.rpartition(":")
+        sizes[task] = len(dataset_info(other or dataset).factors.get(factor, ()))
+    return {task: 1 / size for task, size in sizes.items() if size}

@@ -1,0 +1,237 @@
+"""The pages, run by Streamlit's own test runner against a real store."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from vcr_core.config import RunConfig
+from vcr_core.execution.launch import DISPATCHER_LEASE
+from vcr_core.presets import PRESETS
+from vcr_core.store import CommandKind, Report, Role, RunState, Store
+
+ROOT = Path(__file__).parents[2]
+MAIN = str(ROOT / "app" / "main.py")
+RESULT = {
+    "source_accuracy": 0.99,
+    "transfer": {"colour": 0.36, "texture": 0.30},
+    "effective_rank": 14.0,
+    "seconds": 20.0,
+}
+ENVIRONMENT = {"device": "cpu", "threads": 1}
+
+
+@pytest.fixture(autouse=True)
+def no_workers(store: Store) -> None:
+    """Somebody else seems to dispatch, so the page starts no workers for a test."""
+    store.hold_lease(DISPATCHER_LEASE, "test", patience=0)
+
+
+@pytest.fixture
+def page() -> AppTest:
+    return AppTest.from_file(MAIN, default_timeout=30)
+
+
+def texts(page: AppTest) -> str:
+    parts = [*page.markdown, *page.warning, *page.error, *page.info, *page.caption, *page.title]
+    return "\n".join(str(part.value) for part in parts)
+
+
+def finished_pair(store: Store) -> tuple[str, str]:
+    baseline, regularized = store.create_pair(RunConfig(), preset="sprites-shape")
+    results = {
+        baseline: RESULT,
+        regularized: {**RESULT, "transfer": {"colour": 0.92, "texture": 0.28}},
+    }
+    for run_id, result in results.items():
+        report = Report(10, {"source/accuracy": 0.99, "transfer/colour": 0.5}, {})
+        store.write_reports(run_id, [report], progress={"step": 460})
+        store.update_run(
+            run_id,
+            state=RunState.FINISHED.value,
+            total_steps=460,
+            training_seconds=20.0,
+            layers=["blocks.0", "pool"],
+            environment=ENVIRONMENT,
+            result=result,
+        )
+    return baseline, regularized
+
+
+def test_the_first_page_offers_every_preset_and_both_starts(page: AppTest) -> None:
+    page.run()
+    assert not page.exception
+    assert page.selectbox(key="preset").options == [preset.title for preset in PRESETS.values()]
+    assert [button.label for button in page.button] == ["Start pair", "Start one"]
+    assert "What to look for" in texts(page)
+
+
+def test_start_pair_queues_twins_and_puts_the_run_into_the_link(
+    page: AppTest, store: Store
+) -> None:
+    page.run().button[0].click().run()
+    assert not page.exception
+    runs = {run.role: run for run in store.runs()}
+    assert set(runs) == {Role.BASELINE, Role.REGULARIZED}
+    assert page.query_params["run"] in ([runs[Role.REGULARIZED].id], runs[Role.REGULARIZED].id)
+    assert runs[Role.REGULARIZED].config.execution.threads is not None
+
+
+def test_start_one_queues_one(page: AppTest, store: Store) -> None:
+    page.run().button[1].click().run()
+    assert [run.role for run in store.runs()] == [Role.SINGLE]
+
+
+def test_what_is_typed_into_the_form_is_what_runs(page: AppTest, store: Store) -> None:
+    page.run()
+    page.number_input(key="form:sprites-shape:regularizer.variance_weight").set_value(2.5)
+    page.number_input(key="form:sprites-shape:training.epochs").set_value(3)
+    page.run().button[0].click().run()
+    config = next(run for run in store.runs() if run.role is Role.REGULARIZED).config
+    assert (config.regularizer.variance_weight, config.training.epochs) == (2.5, 3)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [
+        ("regularizer.variance_weight", -1.0, "expected 0 or more, got -1"),
+        ("training.batch_size", 1, "expected 2 or more, got 1"),
+        ("data.shortcut", 3.0, "expected 1 or less, got 3"),
+    ],
+)
+def test_a_bad_number_is_said_and_nothing_can_start(
+    page: AppTest, store: Store, field: str, value: float, message: str
+) -> None:
+    page.run()
+    page.number_input(key=f"form:sprites-shape:{field}").set_value(value).run()
+    assert not page.exception
+    assert [error.value for error in page.error] == [message]
+    assert all(button.disabled for button in page.button)
+    assert store.runs() == []
+
+
+def test_a_layer_that_is_not_there_lists_those_that_are(page: AppTest) -> None:
+    page.run()
+    page.text_input(key="form:sprites-shape:regularizer.layers").set_value("conv99").run()
+    assert "blocks.0, blocks.1, blocks.2, pool, got 'conv99'" in page.error[0].value
+
+
+def test_two_bad_fields_are_both_said(page: AppTest) -> None:
+    page.run()
+    page.number_input(key="form:sprites-shape:training.batch_size").set_value(0)
+    page.number_input(key="form:sprites-shape:training.epochs").set_value(0).run()
+    assert len(page.error) == 2
+
+
+def test_a_finished_pair_says_what_came_out_with_its_own_numbers(
+    page: AppTest, store: Store
+) -> None:
+    page.query_params["run"] = finished_pair(store)[1]
+    page.run()
+    assert not page.exception
+    shown = texts(page)
+    assert "**Colour** 0.36 without, 0.92 with" in shown
+    assert "About the same: **Texture** 0.30 without, 0.28 with" in shown
+
+
+def test_a_failed_run_shows_why_and_the_end_of_its_log(page: AppTest, store: Store) -> None:
+    run_id = store.create_run(RunConfig())
+    store.update_run(
+        run_id, state=RunState.FAILED.value, error="It died.\n\nThe end of its log:\nKilled"
+    )
+    page.query_params["run"] = run_id
+    page.run()
+    assert not page.exception
+    assert page.error[0].value == "It died."
+    assert "Killed" in page.code[0].value
+
+
+def test_an_unknown_run_in_the_link_is_said_and_the_page_works(page: AppTest) -> None:
+    page.query_params["run"] = "<script>alert(1)</script>"
+    page.run()
+    assert not page.exception
+    assert "The link names a run that is not here" in texts(page)
+    assert page.button
+
+
+def test_knobs_send_commands_and_show_what_became_of_them(page: AppTest, store: Store) -> None:
+    baseline, regularized = store.create_pair(RunConfig(), preset="sprites-shape")
+    for run_id in (baseline, regularized):
+        store.update_run(
+            run_id, state=RunState.RUNNING.value, total_steps=460, environment=ENVIRONMENT
+        )
+    page.query_params["run"] = regularized
+    page.run()
+    knob = f"knob:{regularized}:regularizer.variance_weight"
+    page.select_slider(key=knob).set_value(3.0).run()
+    rate = f"knob:{regularized}:optimizer.learning_rate"
+    page.select_slider(key=rate).set_value(1e-3).run()
+    sent = [(command.kind, dict(command.payload)) for command in store.commands(regularized)]
+    assert sent == [
+        (CommandKind.SET, {"field": "regularizer.variance_weight", "value": 3.0}),
+        (CommandKind.SET, {"field": "optimizer.learning_rate", "value": 1e-3}),
+    ]
+    assert [command.payload["field"] for command in store.commands(baseline)] == [
+        "optimizer.learning_rate"
+    ]
+    assert "requested, takes effect at the next step" in texts(page)
+    store.settle_command(store.commands(regularized)[-1].id, applied_step=17)
+    page.run()
+    assert "Learning rate → 0.001: applied after step 17" in texts(page)
+
+
+def test_pause_and_stop_reach_both_twins(page: AppTest, store: Store) -> None:
+    ids = store.create_pair(RunConfig())
+    for run_id in ids:
+        store.update_run(run_id, state=RunState.RUNNING.value)
+    page.query_params["run"] = ids[1]
+    page.run()
+    next(button for button in page.button if button.label == "Pause").click().run()
+    next(button for button in page.button if button.label == "Stop and keep").click().run()
+    for run_id in ids:
+        kinds = [command.kind for command in store.commands(run_id)]
+        assert kinds == [CommandKind.PAUSE, CommandKind.STOP]
+
+
+def test_the_runs_page_lists_runs_or_says_what_to_do(page: AppTest, store: Store) -> None:
+    page.run().switch_page("../pages/runs.py").run()
+    assert not page.exception
+    assert "Start pair" in page.info[0].value
+    finished_pair(store)
+    page.run()
+    table = page.dataframe[0].value
+    assert set(table["state"]) == {"finished"}
+    assert table["source"].tolist() == [0.99, 0.99]
+
+
+def test_a_file_that_is_no_store_is_said_without_a_traceback(
+    page: AppTest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "notes.txt"
+    path.write_text("not a database" * 100)
+    monkeypatch.setenv("VCR_LAB_STORE", f"sqlite:///{path}")
+    page.run()
+    assert not page.exception
+    assert "the file is not a database" in page.error[0].value
+
+
+def test_the_pages_never_import_torch(lab_home: Path) -> None:
+    code = f"""
+import sys
+from streamlit.testing.v1 import AppTest
+from vcr_core.store import open_store
+open_store().hold_lease("dispatcher", "test", patience=0)
+page = AppTest.from_file({MAIN!r}, default_timeout=30).run()
+page.button[0].click().run()
+page.switch_page("../pages/runs.py").run()
+assert not page.exception, page.exception
+assert "torch" not in sys.modules
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
