@@ -92,13 +92,17 @@ def wait_for_start(store: Store, run_ids: Sequence[str]) -> list[Run]:
 
 
 def _draw(charts: Sequence[Chart], history: History, handles: list[DisplayHandle]) -> None:
-    figures = [to_figure(chart, history) for chart in charts]
+    """Show the charts, or replace what the handles show.
+
+    A figure's own way of displaying itself cannot be updated, so its MIME bundle is shown.
+    """
+    bundles = [to_figure(chart, history)._repr_mimebundle_() for chart in charts]
     if not handles:
-        shown = [display(figure, display_id=True) for figure in figures]
+        shown = [display(bundle, raw=True, display_id=True) for bundle in bundles]
         handles.extend(handle for handle in shown if handle is not None)
         return
-    for handle, figure in zip(handles, figures, strict=True):
-        handle.update(figure)
+    for handle, bundle in zip(handles, bundles, strict=True):
+        handle.update(bundle, raw=True)
 
 
 def numbers(store: Store, run_ids: Sequence[str]) -> pd.DataFrame:
