@@ -25,6 +25,7 @@ from vcr_core.figures import (
 from vcr_core.store import Run, RunState
 
 TICK_SECONDS = 1.0
+FIRST_TICK_SECONDS = 0.3  # until the run trains: the first number should not wait for a tick
 MATRICES = {"correlation": "Correlation", "covariance": "Covariance"}
 NAMES = {"without VCR": "Without VCR", "with VCR": "With VCR", "this run": "This run"}
 
@@ -35,12 +36,14 @@ def show_run(watched: Watched) -> None:
         controls(watched)
     else:
         _summary(watched)
-    every = None if watched.is_over else TICK_SECONDS
+    tick = TICK_SECONDS if all(run.step for run in watched.runs) else FIRST_TICK_SECONDS
+    every = None if watched.is_over else tick
     st.fragment(_live, run_every=every)(watched.main.id, _states(watched))
 
 
 def _states(watched: Watched) -> tuple[str, ...]:
-    return tuple(run.state.value for run in watched.runs)
+    """What the page around the live part depends on."""
+    return tuple(f"{run.state.value} {run.step > 0}" for run in watched.runs)
 
 
 def _live(run_id: str, states: tuple[str, ...]) -> None:
@@ -54,10 +57,7 @@ def _live(run_id: str, states: tuple[str, ...]) -> None:
             _progress(run, line)
     if not watched.is_over:
         st.caption(acknowledgement(lab_store().commands(watched.main.id)) or "\u00a0")
-    layers = watched.main.layers
-    if not layers:
-        return
-    layer, matrix = _choose_view(run_id, layers)
+    layer, matrix = _choose_view(run_id, watched.main.config.layer_names)
     live_view(_charts(watched, lines, layer, matrix), store=lab_store(), key=f"live-{run_id}")
 
 

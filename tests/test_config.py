@@ -110,3 +110,18 @@ def test_bad_values_say_field_expected_and_got(name: str, value: object, message
 def test_an_unknown_preset_lists_those_there_are() -> None:
     with pytest.raises(ConfigError, match=r"sprites-shape, digits-parity.*got 'nothing'"):
         find_preset("nothing")
+
+
+@pytest.mark.parametrize(
+    ("layers", "names"),
+    [
+        (("blocks",), ("blocks.0", "blocks.1", "blocks.2", "pool")),
+        (("last",), ("pool",)),
+        (("pool", "blocks.1"), ("blocks.1", "pool")),
+        (("blocks.[01]",), ("blocks.0", "blocks.1")),
+    ],
+)
+def test_layers_are_named_from_input_to_output(
+    layers: tuple[str, ...], names: tuple[str, ...]
+) -> None:
+    assert override(RunConfig(), {"regularizer.layers": layers}).layer_names == names

@@ -332,9 +332,7 @@ class RunConfig(Section):
     def _check_layers(self) -> None:
         names = block_names(self.model.name, hidden=self.model.hidden)
         for layer in self.regularizer.layers:
-            if layer not in {"blocks", "last"} and not any(
-                fnmatchcase(name, layer) for name in names
-            ):
+            if not _matching(layer, names):
                 raise ConfigError(
                     f"expected 'blocks', 'last', or names or patterns of {', '.join(names)}, "
                     f"got '{layer}'",
@@ -359,6 +357,13 @@ class RunConfig(Section):
         return tuple(name for name in factors if name != self.data.source)
 
     @property
+    def layer_names(self) -> tuple[str, ...]:
+        """The layers that are regularised and measured, from input to output."""
+        names = block_names(self.model.name, hidden=self.model.hidden)
+        chosen = {name for layer in self.regularizer.layers for name in _matching(layer, names)}
+        return tuple(name for name in names if name in chosen)
+
+    @property
     def regularized(self) -> bool:
         """True where at least one weight is above zero at the start."""
         weights = self.regularizer
@@ -369,6 +374,15 @@ class RunConfig(Section):
         return override(
             self, {"regularizer.variance_weight": 0.0, "regularizer.covariance_weight": 0.0}
         )
+
+
+def _matching(layer: str, names: tuple[str, ...]) -> tuple[str, ...]:
+    """The blocks that one entry of ``regularizer.layers`` means."""
+    if layer == "blocks":
+        return names
+    if layer == "last":
+        return names[-1:]
+    return tuple(name for name in names if fnmatchcase(name, layer))
 
 
 SECTIONS: Mapping[str, type[Section]] = {

@@ -27,14 +27,14 @@ from vcr_core.figures import (
 )
 from vcr_core.store import Run, RunState, Store
 
-LAYERS_WAIT_SECONDS = 0.1
+START_WAIT_SECONDS = 0.1
 
 
 def default_charts(runs: Sequence[Run]) -> list[Chart]:
     """Accuracies, spread, correlations and effective rank of the last layer."""
     lines = run_lines(runs)
-    layer = runs[-1].layers[-1]
     config = runs[-1].config
+    layer = config.layer_names[-1]
     total = runs[-1].total_steps
     return [
         accuracy_chart(
@@ -65,11 +65,10 @@ def watch(
         UnknownRunError: the store does not hold one of the runs.
     """
     runs = wait_for_start(store, run_ids)
-    if all(run.layers for run in runs):
-        charts = charts or default_charts(runs)
+    charts = charts or default_charts(runs)
     history = History()
     handles: list[DisplayHandle] = []
-    while charts:
+    while True:
         over = all(run.state.is_over for run in map(store.run, run_ids))
         history.extend(read_history(store, charts, history.cursor))
         _draw(charts, history, handles)
@@ -83,12 +82,12 @@ def watch(
 
 
 def wait_for_start(store: Store, run_ids: Sequence[str]) -> list[Run]:
-    """The runs, once each trains (so its layers are known) or is over."""
+    """The runs, once each trains (so its number of steps is known) or is over."""
     while True:
         runs = [store.run(run_id) for run_id in run_ids]
-        if all(run.layers or run.state.is_over for run in runs):
+        if all(run.total_steps or run.state.is_over for run in runs):
             return runs
-        time.sleep(LAYERS_WAIT_SECONDS)
+        time.sleep(START_WAIT_SECONDS)
 
 
 def _draw(charts: Sequence[Chart], history: History, handles: list[DisplayHandle]) -> None:

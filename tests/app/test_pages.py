@@ -55,7 +55,6 @@ def finished_pair(store: Store) -> tuple[str, str]:
             state=RunState.FINISHED.value,
             total_steps=460,
             training_seconds=20.0,
-            layers=["blocks.0", "pool"],
             environment=ENVIRONMENT,
             result=result,
         )

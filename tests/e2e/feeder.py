@@ -60,9 +60,7 @@ class Feeder:
         self.features = features
         self._random = np.random.default_rng(0)
         for run in self.runs:
-            store.update_run(
-                run, state=RunState.RUNNING.value, total_steps=STEPS, layers=list(LAYERS)
-            )
+            store.update_run(run, state=RunState.RUNNING.value, total_steps=STEPS)
 
     def charts(self, layer: str = LAYERS[-1]) -> tuple[Chart, ...]:
         """The charts of both runs."""

@@ -9,7 +9,7 @@ HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parents[1])]
 
 import streamlit as st  # noqa: E402
-from feeder import all_charts  # noqa: E402
+from feeder import LAYERS, all_charts  # noqa: E402
 
 from app.live_view import live_view  # noqa: E402
 from vcr_core.store import open_store  # noqa: E402
@@ -17,7 +17,7 @@ from vcr_core.store import open_store  # noqa: E402
 st.set_page_config(layout="wide")
 store = st.cache_resource(open_store)()
 baseline, regularized = sorted(store.runs(limit=2), key=lambda run: run.role)
-layer = st.segmented_control("Layer", regularized.layers, default=regularized.layers[-1])
+layer = st.segmented_control("Layer", LAYERS, default=LAYERS[-1])
 charts = all_charts((baseline, regularized), str(layer))
 
 

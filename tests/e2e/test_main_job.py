@@ -61,7 +61,7 @@ def test_start_twins_turn_a_weight_reload_and_find_them_again(
     wait_until(lambda: len(transfer_steps(store, baseline)) >= 2)
     expect(page.get_by_text("What the network knows")).to_be_visible(timeout=PATIENCE_MS)
 
-    page.get_by_role("slider", name="Variance weight", exact=True).press("ArrowRight")
+    page.get_by_role("slider", name=re.compile("^Variance weight")).press("ArrowRight")
     expect(
         page.get_by_text(re.compile(r"Variance weight → 3: applied after step \d+"))
     ).to_be_visible(timeout=PATIENCE_MS)

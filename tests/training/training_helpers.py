@@ -20,15 +20,13 @@ class Listener:
         self.reports: list[Report] = []
         self.states: list[RunState] = []
         self.settled: list[tuple[Command, int, str | None]] = []
-        self.layers: Sequence[str] = ()
+        self.total_steps = 0
         self._requests = dict(requests)
         self._boundary = -1
         self._asked = 0
 
-    def started(
-        self, *, total_steps: int, layers: Sequence[str], environment: Mapping[str, Any]
-    ) -> None:
-        self.layers = layers
+    def started(self, *, total_steps: int, environment: Mapping[str, Any]) -> None:
+        self.total_steps = total_steps
 
     def report(self, report: Report, *, seconds: float) -> None:
         self.reports.append(report)

@@ -55,9 +55,7 @@ class StoreChannel:
         while not self._closed.wait(BEAT_SECONDS):
             self.store.update_run(self.run_id, heartbeat_at=time.time())
 
-    def started(
-        self, *, total_steps: int, layers: Sequence[str], environment: Mapping[str, Any]
-    ) -> None:
+    def started(self, *, total_steps: int, environment: Mapping[str, Any]) -> None:
         """Training is about to begin."""
         now = time.time()
         self._total_steps = total_steps
@@ -67,7 +65,6 @@ class StoreChannel:
             started_at=now,
             heartbeat_at=now,
             total_steps=total_steps,
-            layers=list(layers),
             environment=dict(environment),
         )
 

@@ -65,7 +65,6 @@ class Run:
     total_steps: int
     training_seconds: float
     environment: Mapping[str, Any]
-    layers: tuple[str, ...]
     result: Mapping[str, Any]
     error: str | None
 

@@ -52,7 +52,6 @@ runs = Table(
     Column("total_steps", Integer, nullable=False, default=0),
     Column("training_seconds", Float, nullable=False, default=0.0),
     Column("environment", JSON),
-    Column("layers", JSON),
     Column("result", JSON),
     Column("error", Text),
 )

@@ -399,7 +399,6 @@ def _run(row: Row[Any]) -> Run:
             "role": Role(values["role"]),
             "state": RunState(values["state"]),
             "environment": values["environment"] or {},
-            "layers": tuple(values["layers"] or ()),
             "result": values["result"] or {},
         }
     )

@@ -11,9 +11,7 @@ from vcr_core.store import Command, Report, RunState
 class Channel(Protocol):
     """What the training loop needs of the outside. The store's is in ``vcr_core.execution``."""
 
-    def started(
-        self, *, total_steps: int, layers: Sequence[str], environment: Mapping[str, Any]
-    ) -> None:
+    def started(self, *, total_steps: int, environment: Mapping[str, Any]) -> None:
         """Training is about to begin."""
 
     def report(self, report: Report, *, seconds: float) -> None:

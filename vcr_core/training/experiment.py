@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from vcr_core import datasets, models, paths
-from vcr_core.config import DataConfig, ModelConfig, RegularizerConfig, RunConfig
+from vcr_core.config import DataConfig, ModelConfig, RunConfig
 from vcr_core.datasets import Dataset, TransferTask
 from vcr_core.errors import ConfigError
 from vcr_core.models import Model
@@ -51,7 +50,7 @@ def prepare(config: RunConfig) -> Experiment:
         config=config,
         device=device,
         model=model,
-        regularization=attach_regularizer(model, config.regularizer),
+        regularization=attach_regularizer(model, config),
         optimizer=torch.optim.AdamW(
             model.parameters(),
             lr=config.optimizer.learning_rate,
@@ -99,19 +98,17 @@ def build_model(config: ModelConfig, data: Dataset, *, source: str, seed: int) -
     )
 
 
-def attach_regularizer(model: torch.nn.Module, config: RegularizerConfig) -> Regularization:
+def attach_regularizer(model: torch.nn.Module, config: RunConfig) -> Regularization:
     """Put variance-covariance regularisation on a model as a configuration says."""
-    layers: str | Sequence[str] = config.layers
-    if config.layers in {("blocks",), ("last",)}:
-        layers = config.layers[0]
+    settings = config.regularizer
     return attach(
         model,
-        variance_weight=config.variance_weight,
-        covariance_weight=config.covariance_weight,
-        layers=layers,
-        target_std=config.target_std,
-        eps=config.eps,
-        threshold=config.threshold,
+        variance_weight=settings.variance_weight,
+        covariance_weight=settings.covariance_weight,
+        layers=config.layer_names,
+        target_std=settings.target_std,
+        eps=settings.eps,
+        threshold=settings.threshold,
     )
 
 

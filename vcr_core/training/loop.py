@@ -79,7 +79,6 @@ class Trainer:
         experiment = self.experiment
         self.channel.started(
             total_steps=experiment.cadence.total_steps,
-            layers=experiment.regularization.layer_names,
             environment=environment(experiment.device),
         )
         evaluation = self._evaluate()
