@@ -167,18 +167,20 @@ class AttachedRival:
     def _value(self, output: Tensor) -> Tensor:
         with torch.autocast(output.device.type, enabled=False):
             if self.rival.place == "output":
-                return self.rival.penalty(output)
+                return spectral_decoupling(output)
             require_features(output)
             rows = to_rows(output)
             rows = rows.to(statistics_dtype(rows.dtype))
             if self.rival.place == "sketch":
                 return weak_sigreg(rows, self._directions(rows))
-            return self.rival.penalty(rows)
+            value: Tensor = self.rival.penalty(rows)
+            return value
 
     def _directions(self, rows: Tensor) -> Tensor:
         size = rows.shape[1]
         drawn = torch.randn(size, min(size, SKETCHED_DIRECTIONS), generator=self._generator)
-        return torch.linalg.qr(drawn)[0].to(rows)
+        orthonormal: Tensor = torch.linalg.qr(drawn)[0]
+        return orthonormal.to(rows)
 
 
 def attach_rival(

@@ -1,0 +1,89 @@
+"""Time of a whole training step with the penalty on all blocks, divided by that without.
+
+python benchmarks/regularizer_step.py --out docs/results/regularizer_step.json
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import json
+import statistics
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from regularizer import machine
+from torch import nn
+from torch.nn import functional
+
+from vcr_core import models
+from vcr_core.regularization import attach
+from vcr_core.regularization.bench import take_turns
+
+# name, model, input shape, batch size, hidden widths
+NETWORKS = (
+    ("ResNet of the sprites preset, 32 px", "small-resnet", (3, 32, 32), 128),
+    ("ResNet-18, 32 px", "resnet18", (3, 32, 32), 32),
+    ("MLP of the digits preset", "mlp", (1, 8, 8), 128),
+)
+
+
+def training_step(model: nn.Module, shape: tuple[int, ...], weight: float) -> Callable[[], object]:
+    """One step of AdamW on a fixed random batch."""
+    handle = attach(model, variance_weight=weight, covariance_weight=weight)
+    optimizer = torch.optim.AdamW(model.parameters(), fused=True)
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(shape, generator=generator)
+    y = torch.randint(0, 4, shape[:1], generator=generator)
+
+    def run() -> None:
+        optimizer.zero_grad(set_to_none=True)
+        (functional.cross_entropy(model(x), y) + handle.penalty()).backward()
+        optimizer.step()
+
+    return run
+
+
+def compare(
+    label: str, name: str, shape: tuple[int, ...], batch: int, trials: int
+) -> dict[str, object]:
+    """Paired trials of the step with and without, as one row."""
+    model = models.build(name, in_shape=shape, num_classes=4, seed=0).train()
+    contenders = {
+        "without": training_step(copy.deepcopy(model), (batch, *shape), 0.0),
+        "with": training_step(model, (batch, *shape), 1.0),
+    }
+    times = take_turns(contenders, trials=trials, device="cpu")
+    ratios = [one / other for one, other in zip(times["with"], times["without"], strict=True)]
+    low, middle, high = statistics.quantiles(ratios, n=4)
+    print(f"{label:>38}  with/without {middle:.3f}  ({low:.3f} to {high:.3f})", flush=True)
+    return {
+        "network": label,
+        "batch": batch,
+        "trials": trials,
+        "milliseconds": {k: round(statistics.median(v), 2) for k, v in times.items()},
+        "ratio": round(middle, 3),
+        "ratio_quartiles": [round(low, 3), round(high, 3)],
+    }
+
+
+def main() -> None:
+    """Parse, measure, write."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("--trials", type=int, default=25)
+    parser.add_argument("--threads", type=int, default=None)
+    parser.add_argument("--out", type=Path)
+    arguments = parser.parse_args()
+    if arguments.threads:
+        torch.set_num_threads(arguments.threads)
+    rows = [compare(*network, arguments.trials) for network in NETWORKS]
+    if arguments.out:
+        result = {"machine": machine("cpu"), "networks": rows}
+        arguments.out.write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n")
+
+
+if __name__ == "__main__":
+    main()
