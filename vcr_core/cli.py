@@ -9,6 +9,7 @@ import json
 import signal
 import socket
 import sys
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,11 +23,13 @@ from rich.table import Table
 import vcr_core
 from vcr_core.config import RunConfig, override
 from vcr_core.errors import ConfigError, PortInUseError, VcrLabError
-from vcr_core.execution import threads_per_worker
+from vcr_core.execution import ensure_dispatcher
+from vcr_core.execution.launch import with_threads
 from vcr_core.presets import DEFAULT_PRESET, PRESETS, find_preset
 from vcr_core.store import CommandKind, RunState, Store, open_store
 
 DEFAULT_PORT = 8501
+WORKERS_AFTER_SECONDS = 3.0  # the page gets the processor first
 
 app = typer.Typer(
     name="vcr-lab",
@@ -42,7 +45,7 @@ def main() -> None:
     try:
         app()
     except VcrLabError as error:
-        print(f"vcr-lab: {error}", file=sys.stderr)
+        print(f"vcr-lab: {' '.join(str(error).splitlines())}", file=sys.stderr)
         sys.exit(2)
 
 
@@ -53,7 +56,9 @@ def start_app(
 ) -> None:
     """Start the page on this machine."""
     check_port(port)
-    open_store().close()
+    store = open_store()
+    ensure_dispatcher(store, delay=WORKERS_AFTER_SECONDS)
+    store.close()
     from streamlit.web.cli import main as streamlit
 
     headless = "false" if browser and sys.stdout.isatty() else "true"
@@ -69,20 +74,18 @@ def run_preset(
         list[str] | None,
         typer.Option("--set", help="A setting as key=value, e.g. training.epochs=5. Repeatable."),
     ] = None,
-    seed: Annotated[int | None, typer.Option(help="The seed of the run.")] = None,
+    seed: Annotated[
+        str | None, typer.Option(help="The seed of the run.", metavar="INTEGER")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
     """Train one run of a preset in this terminal; the page can watch it."""
     changes = parse_settings(settings or [])
     if seed is not None:
         changes["seed"] = seed
-    changes.setdefault("execution.threads", None)
-    if changes["execution.threads"] is None:
-        changes["execution.threads"] = threads_per_worker()
-    config = override(find_preset(preset).config, changes)
+    config = with_threads(override(find_preset(preset).config, changes))
     store = open_store()
-    run_id = store.create_run(config, preset=preset, state=RunState.STARTING)
-    result = _train_here(store, run_id, quiet=as_json)
+    run_id, result = _train_here(store, config, preset=preset, quiet=as_json)
     summary = {"run": run_id, "preset": preset, "config": config.model_dump(mode="json"), **result}
     if as_json:
         print(json.dumps(summary))
@@ -90,10 +93,16 @@ def run_preset(
         _print_result(config, summary)
 
 
-def _train_here(store: Store, run_id: str, *, quiet: bool) -> Mapping[str, Any]:
-    """Carry out a run in this process with a progress bar; Ctrl-C stops it, results are kept."""
-    from vcr_core.execution.runner import execute
+def _train_here(
+    store: Store, config: RunConfig, *, preset: str, quiet: bool
+) -> tuple[str, Mapping[str, Any]]:
+    """Carry out a run in this process with a progress bar; Ctrl-C stops it, results are kept.
 
+    Returns the run's id and its result.
+    """
+    from vcr_core.execution.runner import execute  # takes seconds: before the run exists
+
+    run_id = store.create_run(config, preset=preset, state=RunState.STARTING)
     console = Console(stderr=True, quiet=quiet or not sys.stderr.isatty())
     columns = (
         TextColumn("{task.description}"),
@@ -109,7 +118,7 @@ def _train_here(store: Store, run_id: str, *, quiet: bool) -> Mapping[str, Any]:
             progress.update(task, completed=step, total=total, description=loss)
 
         outcome = execute(store, run_id, on_progress=show)
-    return {
+    return run_id, {
         "state": outcome.state.value,
         **outcome.evaluation.summary(),
         "seconds": outcome.seconds,
@@ -121,8 +130,9 @@ def _stop_on_interrupt(store: Store, run_id: str) -> Iterator[None]:
     """The first Ctrl-C asks the run to stop and keep its results; a second one ends at once."""
 
     def stop(_signal: int, _frame: object) -> None:
+        """Ask from a thread: this one may stand in the middle of a write, with the store locked."""
         signal.signal(signal.SIGINT, before)
-        store.add_command(run_id, CommandKind.STOP)
+        threading.Thread(target=store.add_command, args=(run_id, CommandKind.STOP)).start()
 
     before = signal.signal(signal.SIGINT, stop)
     try:

@@ -43,6 +43,18 @@ class Numbers {
       if (values[index] !== null) return values[index];
     return null;
   }
+
+  /** The values of two series at the last step that both have, or null: twins differ in pace. */
+  latestPair(one, other) {
+    const [a, b] = [one, other].map((name) => this.series.get(name) ?? { x: [], y: [] });
+    const places = new Map(b.x.map((step, index) => [step, index]));
+    for (let index = a.x.length - 1; index >= 0; index--) {
+      const place = places.get(a.x[index]);
+      if (place !== undefined && a.y[index] !== null && b.y[place] !== null)
+        return [a.y[index], b.y[place]];
+    }
+    return null;
+  }
 }
 
 class GapError extends Error {}

@@ -193,14 +193,13 @@ class PanelPlot {
     return this.view.plotly.downloadImage(figure, { format: "png", width, height, scale: 3, filename });
   }
 
-  /** How many points of accuracy the second run of a pair has more than the first. */
+  /** How many points of accuracy the second run of a pair has more than the first, at one step. */
   drawGain() {
     const shares = this.spec.readouts.filter(({ format }) => format === "percent");
-    const [before, after] = shares.map(({ source }) => this.view.numbers.latest(source));
-    const known = shares.length === 2 && before !== null && after !== null;
-    const points = known ? 100 * (after - before) : 0;
-    this.gain.textContent = known ? `${points < 0 ? "−" : "+"}${Math.abs(points).toFixed(1)}` : "";
-    if (!known) return;
+    const pair = shares.length === 2 ? this.view.numbers.latestPair(...shares.map(({ source }) => source)) : null;
+    const points = pair ? 100 * (pair[1] - pair[0]) : 0;
+    this.gain.textContent = pair ? `${points < 0 ? "−" : "+"}${Math.abs(points).toFixed(1)}` : "";
+    if (!pair) return;
     const winner = this.view.runLine(shares[points < 0 ? 0 : 1].run);
     this.gain.style.setProperty("--tone", Math.abs(points) < 1 ? "var(--muted)" : `var(--${winner.tone})`);
   }

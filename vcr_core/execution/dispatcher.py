@@ -186,8 +186,10 @@ class Dispatcher:
         return not waiting and all(worker.run_id is None for worker in self.workers)
 
     def _dismiss(self) -> None:
-        """Close the workers' standard input: idle ones end, busy ones finish their run first."""
+        """End idle workers; busy ones finish their run and find their standard input closed."""
         for worker in self.workers:
+            if worker.run_id is None:
+                worker.process.terminate()
             if worker.process.stdin is not None:
                 worker.process.stdin.close()
 
@@ -215,8 +217,10 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description="Gives queued runs to warm workers.")
     parser.add_argument("--store", required=True, help="address of the store")
     parser.add_argument("--owner", required=True, type=int, help="stay while this process lives")
+    parser.add_argument("--delay", default=0.0, type=float, help="seconds before workers start")
     options = parser.parse_args(arguments)
     dispatcher = Dispatcher(open_store(options.store), find_owner(options.owner))
+    dispatcher.hire_after = time.monotonic() + options.delay
 
     def leave(_signal: int, _frame: object) -> None:
         dispatcher.stopping = True

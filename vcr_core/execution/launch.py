@@ -63,14 +63,17 @@ def dispatcher_alive(store: Store) -> bool:
     return lease is not None and lease[1] < LEASE_PATIENCE_SECONDS
 
 
-def ensure_dispatcher(store: Store, *, owner_pid: int | None = None) -> None:
-    """Start a dispatcher for this store unless one is there.
+def ensure_dispatcher(
+    store: Store, *, owner_pid: int | None = None, delay: float = 0.0
+) -> None:
+    """Start a dispatcher for this store unless one is there; it starts workers after ``delay`` s.
 
     It ends by itself when ``owner_pid`` (default: this process) is gone and no run is left.
     """
     if dispatcher_alive(store):
         return
-    arguments = ["--store", store.url, "--owner", str(owner_pid or os.getpid())]
+    owner = str(owner_pid or os.getpid())
+    arguments = ["--store", store.url, "--owner", owner, "--delay", str(delay)]
     with (paths.log_folder() / "dispatcher.log").open("ab") as log:
         _started[:] = [process for process in _started if process.poll() is None]
         _started.append(start_detached("vcr_core.execution.dispatcher", arguments, log=log))
