@@ -27,6 +27,7 @@ test-all: $(VENV)/.test
 
 bench: $(VENV)/.test
 	$(BIN)/python benchmarks/presets.py
+	$(BIN)/python benchmarks/presets_table.py --write
 
 format: $(VENV)/.test
 	$(BIN)/ruff check --fix .

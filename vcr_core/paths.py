@@ -7,18 +7,37 @@ from pathlib import Path
 
 import platformdirs
 
+from vcr_core.errors import StoreError
+
 
 def home() -> Path:
-    """The folder for everything that is kept; made on first use."""
+    """The folder for everything that is kept; made on first use.
+
+    Raises:
+        StoreError: there is no such folder and it cannot be made.
+    """
     chosen = os.environ.get("VCR_LAB_HOME")
     folder = Path(chosen).expanduser() if chosen else Path(platformdirs.user_data_dir("vcr-lab"))
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreError(
+            f"expected a folder at {folder}, and it cannot be made ({error.strerror}): choose "
+            "another with VCR_LAB_HOME"
+        ) from error
     return folder
 
 
 def store_url() -> str:
-    """The address of the store: ``VCR_LAB_STORE``, or a SQLite file under :func:`home`."""
-    return os.environ.get("VCR_LAB_STORE") or f"sqlite:///{(home() / 'runs.sqlite').as_posix()}"
+    """The address of the store: ``VCR_LAB_STORE``, or a SQLite file under :func:`home`.
+
+    ``VCR_LAB_STORE`` is the address of a database or the path of a SQLite file.
+    """
+    chosen = os.environ.get("VCR_LAB_STORE")
+    if chosen and "://" in chosen:
+        return chosen
+    file = Path(chosen).expanduser().absolute() if chosen else home() / "runs.sqlite"
+    return f"sqlite:///{file.as_posix()}"
 
 
 def data_folder() -> Path:

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Engine, Row, create_engine, event, func, inspect, select, update
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import DatabaseError
+from sqlalchemy.exc import ArgumentError, DatabaseError
 
 from vcr_core import paths
 from vcr_core.config import RunConfig
@@ -41,10 +41,17 @@ def open_store(url: str | None = None) -> Store:
     """Open the store at ``url`` (default: this user's), creating it where there is none.
 
     Raises:
-        StoreError: the file is not a VCR Lab store, is of a newer version, or cannot be written.
+        StoreError: the address is none, or the file is not a VCR Lab store, is of a newer version
+            or cannot be written.
     """
-    address = make_url(url or paths.store_url())
-    engine = create_engine(address)
+    try:
+        address = make_url(url or paths.store_url())
+        engine = create_engine(address)
+    except (ArgumentError, ModuleNotFoundError) as error:
+        raise StoreError(
+            f"expected the address of a database, for example sqlite:////folder/runs.sqlite, got "
+            f"one that cannot be used ({error}): mend VCR_LAB_STORE"
+        ) from error
     if address.get_backend_name() == "sqlite":
         event.listen(engine, "connect", _tune_sqlite)
     shown = str(address.database) if address.database else address.render_as_string()
@@ -114,7 +121,7 @@ def _why_unusable(shown: str, error: DatabaseError) -> str:
     elif "readonly" in cause or "read-only" in cause:
         why = "the file is read-only"
     elif "unable to open" in cause:
-        why = "the file cannot be opened; does its folder exist, and may you write there?"
+        why = "the file cannot be opened (does its folder exist, and may you write there?)"
     else:
         why = cause
     return (
