@@ -62,6 +62,7 @@ _DIGITS = Preset(
         model=ModelConfig(name="mlp"),
         training=TrainingConfig(epochs=30, batch_size=128),
         transfer=TransferConfig(targets=("digit",)),
+        telemetry=TelemetryConfig(snapshots=20),
     ),
 )
 

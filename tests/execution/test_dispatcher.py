@@ -108,7 +108,7 @@ def test_twins_train_at_the_same_time_with_equal_threads_and_steps(
 ) -> None:
     pair = [
         wait_for(store, run_id, RunState.FINISHED, RunState.FAILED)
-        for run_id in submit_pair(store, quick)
+        for run_id in submit_pair(store, override(quick, {"training.epochs": 80}))
     ]
     assert [run.state for run in pair] == [RunState.FINISHED] * 2, pair[0].error or pair[1].error
     assert pair[0].environment["threads"] == pair[1].environment["threads"]

@@ -63,9 +63,7 @@ def dispatcher_alive(store: Store) -> bool:
     return lease is not None and lease[1] < LEASE_PATIENCE_SECONDS
 
 
-def ensure_dispatcher(
-    store: Store, *, owner_pid: int | None = None, delay: float = 0.0
-) -> None:
+def ensure_dispatcher(store: Store, *, owner_pid: int | None = None, delay: float = 0.0) -> None:
     """Start a dispatcher for this store unless one is there; it starts workers after ``delay`` s.
 
     It ends by itself when ``owner_pid`` (default: this process) is gone and no run is left.

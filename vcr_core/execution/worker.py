@@ -8,7 +8,12 @@ from __future__ import annotations
 
 import argparse
 import logging
+import queue
 import sys
+import threading
+from collections.abc import Callable, Iterable
+from functools import partial
+from importlib import import_module
 
 from vcr_core.errors import VcrLabError
 from vcr_core.execution.runner import execute
@@ -16,23 +21,57 @@ from vcr_core.presets import DEFAULT_PRESET, PRESETS
 from vcr_core.store import Store, open_store
 from vcr_core.training.warmup import warm_up
 
+PREPARATIONS: tuple[Callable[[], object], ...] = (
+    partial(import_module, "sklearn.datasets"),
+    partial(import_module, "torchvision.datasets"),
+)
 log = logging.getLogger("vcr_lab.worker")
 
 
 def serve(store: Store, threads: int) -> None:
-    """Carry out runs until the input ends. A run that fails does not end the worker."""
+    """Carry out runs until the input ends. A run that fails does not end the worker.
+
+    While no run waits, what other presets need is made ready, a piece at a time.
+    """
     warm_up(PRESETS[DEFAULT_PRESET].config, threads=threads)
     log.info("ready")
-    for line in sys.stdin:
-        run_id = line.strip()
+    waiting = run_ids(sys.stdin)
+    preparations = list(PREPARATIONS)
+    while True:
         try:
-            outcome = execute(store, run_id)
-        except VcrLabError as error:
-            log.warning("run %s: %s", run_id, error)
-        except RuntimeError:  # torch's: out of memory, a kernel that failed
-            log.exception("run %s failed", run_id)
-        else:
-            log.info("run %s: %s after %.1f s", run_id, outcome.state, outcome.seconds)
+            run_id = waiting.get(block=not preparations)
+        except queue.Empty:
+            preparations.pop(0)()
+            continue
+        if run_id is None:
+            return
+        carry_out(store, run_id)
+
+
+def run_ids(lines: Iterable[str]) -> queue.Queue[str | None]:
+    """A queue of the ids that come in, line by line; None stands for the end."""
+    waiting: queue.Queue[str | None] = queue.Queue()
+
+    def read() -> None:
+        for line in lines:
+            waiting.put(line.strip())
+        waiting.put(None)
+
+    threading.Thread(target=read, name="run ids", daemon=True).start()
+    return waiting
+
+
+def carry_out(store: Store, run_id: str) -> None:
+    """One run; what goes wrong with it is logged and already stands in its row."""
+    log.info("run %s: starts", run_id)
+    try:
+        outcome = execute(store, run_id)
+    except VcrLabError as error:
+        log.warning("run %s: %s", run_id, error)
+    except RuntimeError:  # torch's: out of memory, a kernel that failed
+        log.exception("run %s failed", run_id)
+    else:
+        log.info("run %s: %s after %.1f s", run_id, outcome.state, outcome.seconds)
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -27,7 +27,13 @@ from vcr_core.training.channel import Channel
 from vcr_core.training.environment import environment
 from vcr_core.training.evaluation import Evaluation, evaluate
 from vcr_core.training.experiment import Experiment
-from vcr_core.training.telemetry import fetch_arrays, fetch_numbers, layer_arrays, layer_numbers
+from vcr_core.training.telemetry import (
+    effective_ranks,
+    fetch_arrays,
+    fetch_numbers,
+    layer_arrays,
+    layer_numbers,
+)
 
 PAUSE_POLL_SECONDS = 0.05
 
@@ -142,12 +148,13 @@ class Trainer:
                 self.experiment.device,
             )
             self._check_finite(sum(losses.values()))
-            numbers = fetch_numbers(self._measurements(), self.experiment.device)
             wanted = self.step in self.experiment.cadence.snapshots
-            arrays = fetch_arrays(layer_arrays(self.experiment.regularization)) if wanted else {}
+            arrays = layer_arrays(self.experiment.regularization) if wanted else {}
+            measured = self._measurements() | effective_ranks(arrays)
+            numbers = fetch_numbers(measured, self.experiment.device)
         self._loss_sum.zero_()
         self._losses = 0
-        report = Report(self.step, {**losses, **numbers}, arrays)
+        report = Report(self.step, {**losses, **numbers}, fetch_arrays(arrays))
         self.channel.report(report, seconds=self.clock.seconds)
 
     def _measurements(self) -> dict[str, Tensor | float | int]:

@@ -28,7 +28,6 @@ def layer_numbers(regularization: Regularization, *, target_std: float) -> dict[
         prefix = f"layer/{layer}"
         numbers |= {f"{prefix}/{name}": quantiles[i] for i, name in enumerate(QUANTILES)}
         numbers |= {
-            f"{prefix}/effective_rank": diagnostics.effective_rank(moments.covariance),
             f"{prefix}/rms_correlation": diagnostics.rms_correlation(moments.covariance),
             f"{prefix}/active_hinges": (spread < target_std).float().mean(),
             f"{prefix}/count": moments.count,
@@ -46,6 +45,15 @@ def layer_arrays(regularization: Regularization) -> dict[tuple[str, str], Tensor
         arrays[layer, "std"] = diagnostics.std(covariance)
         arrays[layer, "spectrum"] = diagnostics.eigenvalues(covariance)
     return arrays
+
+
+def effective_ranks(arrays: Mapping[tuple[str, str], Tensor]) -> dict[str, Tensor]:
+    """The effective rank of every layer, from the eigenvalues among its arrays."""
+    return {
+        f"layer/{layer}/effective_rank": diagnostics.effective_rank(values.sqrt())
+        for (layer, kind), values in arrays.items()
+        if kind == "spectrum"
+    }
 
 
 def fetch_numbers(
