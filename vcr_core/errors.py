@@ -3,6 +3,7 @@
     VcrLabError
     ├── ConfigError        a field of a configuration (also a ValueError)
     ├── FeatureError       a tensor that cannot be regularised or measured (also a ValueError)
+    ├── PenaltyNotAddedError  a training step whose loss was missing the penalty
     ├── LayerNotFoundError a layer name or pattern that matches nothing (also a LookupError)
     ├── DataError          a data set that is missing, empty or broken
     ├── TrainingDivergedError  a loss that is no longer finite
@@ -36,6 +37,10 @@ class ConfigError(VcrLabError, ValueError):
 
 class FeatureError(VcrLabError, ValueError):
     """Features whose shape, type or values the computation cannot take."""
+
+
+class PenaltyNotAddedError(VcrLabError):
+    """A training step whose loss was missing the penalty."""
 
 
 class LayerNotFoundError(VcrLabError, LookupError):

@@ -1,9 +1,10 @@
 """Variance-covariance regularisation: the two terms, the layer, and how to attach it to a model."""
 
+from vcr_core.errors import PenaltyNotAddedError
 from vcr_core.regularization.attach import attach
 from vcr_core.regularization.conventions import Weights, equivalent_weights
 from vcr_core.regularization.handle import LayerTerms, Regularization
-from vcr_core.regularization.hook import LayerMoments, PenaltyNotAddedError
+from vcr_core.regularization.hook import LayerMoments
 from vcr_core.regularization.layer import VCRLayer
 from vcr_core.regularization.rivals import RIVALS, attach_rival
 from vcr_core.regularization.terms import covariance_penalty, variance_penalty

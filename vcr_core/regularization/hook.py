@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from vcr_core.errors import FeatureError, VcrLabError
+from vcr_core.errors import FeatureError, PenaltyNotAddedError
 from vcr_core.regularization.checkpointing import recomputing
 from vcr_core.regularization.function import Journey, Passage, measure_only, penalized_identity
 from vcr_core.regularization.samples import drawn_count
@@ -15,10 +15,6 @@ from vcr_core.regularization.settings import Strength
 from vcr_core.regularization.statistics import COUNT
 
 MOST_PENDING = 64
-
-
-class PenaltyNotAddedError(VcrLabError):
-    """A training step whose loss was missing the penalty."""
 
 
 class LayerMoments(NamedTuple):

@@ -167,7 +167,9 @@ class Trainer:
             "optimizer/learning_rate": self._learning_rate(),
             "regularizer/variance_weight": weights.variance_weight,
             "regularizer/covariance_weight": weights.covariance_weight,
-            **layer_numbers(self.experiment.regularization, target_std=weights.target_std),
+            **layer_numbers(
+                self.experiment.regularization, target_std=weights.target_std, eps=weights.eps
+            ),
         }
 
     def _check_finite(self, loss: float) -> None:

@@ -18,12 +18,14 @@ QUANTILES = {"std_q05": 0.05, "std_q25": 0.25, "std_q50": 0.5, "std_q75": 0.75, 
 Arrays = dict[tuple[str, str], NDArray[np.float32]]
 
 
-def layer_numbers(regularization: Regularization, *, target_std: float) -> dict[str, Tensor | int]:
+def layer_numbers(
+    regularization: Regularization, *, target_std: float, eps: float
+) -> dict[str, Tensor | int]:
     """Scalars of every layer from the moments of the last recorded batch; still on the device."""
     numbers: dict[str, Tensor | int] = {}
     levels = tuple(QUANTILES.values())
     for layer, moments in regularization.moments().items():
-        spread = diagnostics.std(moments.covariance)
+        spread = diagnostics.std(moments.covariance, eps)
         quantiles = diagnostics.std_quantiles(moments.covariance, levels)
         prefix = f"layer/{layer}"
         numbers |= {f"{prefix}/{name}": quantiles[i] for i, name in enumerate(QUANTILES)}
