@@ -42,9 +42,9 @@ $(VENV)/.made:
 	@touch $@
 
 $(VENV)/.app: $(VENV)/.made pyproject.toml constraints.txt
-	"$(UV)" pip install --quiet --python $(BIN)/python --constraint constraints.txt --editable .
+	"$(UV)" pip install --quiet --compile-bytecode --python $(BIN)/python --constraint constraints.txt --editable .
 	@touch $@
 
 $(VENV)/.test: $(VENV)/.made pyproject.toml constraints.txt
-	"$(UV)" pip install --quiet --python $(BIN)/python --constraint constraints.txt --editable ".[test]"
+	"$(UV)" pip install --quiet --compile-bytecode --python $(BIN)/python --constraint constraints.txt --editable ".[test]"
 	@touch $@ $(VENV)/.app
