@@ -41,6 +41,11 @@ def show_run(watched: Watched) -> None:
     st.fragment(_live, run_every=every)(watched.main.id, _states(watched))
 
 
+def make_ready() -> None:
+    """Let the browser load what charts need before there is one: the first should not wait."""
+    live_view([], store=lab_store(), key="ready")
+
+
 def _states(watched: Watched) -> tuple[str, ...]:
     """What the page around the live part depends on."""
     return tuple(f"{run.state.value} {run.step > 0}" for run in watched.runs)

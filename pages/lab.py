@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from app.live_page import show_run
+from app.live_page import make_ready, show_run
 from app.setup import setup
 from app.state import UnknownRunError, watched
 
@@ -15,5 +15,7 @@ except UnknownRunError as error:
     st.warning(f"The link names a run that is not here: {error}", icon=":material/search_off:")
 
 setup(collapsed=shown is not None)
-if shown is not None:
+if shown is None:
+    make_ready()
+else:
     show_run(shown)
