@@ -44,7 +44,11 @@ def main() -> None:
     result = {"made": datetime.now(tz=UTC).date().isoformat(), "machine": machine(), "presets": {}}
     for name in options.preset or PRESETS:
         pairs = [run_pair(store, name, seed) for seed in range(options.seeds)]
-        result["presets"][name] = {"summary": summarise(pairs), "pairs": pairs}
+        result["presets"][name] = {
+            "config": find_preset(name).config.model_dump(mode="json"),
+            "summary": summarise(pairs),
+            "pairs": pairs,
+        }
         print(name, json.dumps(result["presets"][name]["summary"], indent=2))
         options.output.parent.mkdir(parents=True, exist_ok=True)
         options.output.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")

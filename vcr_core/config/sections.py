@@ -1,32 +1,12 @@
-"""What a run is: one tree of validated, frozen models.
-
-This is the single source for the form on the page, the options of the command line, the link in
-the address bar and what the store keeps. Every field says what it means, its unit, its limits and
-whether it may be changed while the run trains (``live``).
-
-    RunConfig
-    ├── data         DataConfig          which images, which factor is learned, how many
-    ├── model        ModelConfig         which network
-    ├── regularizer  RegularizerConfig   the two weights of VCR and where it acts
-    ├── optimizer    OptimizerConfig     AdamW, its learning rate and schedule
-    ├── training     TrainingConfig      epochs and batch size
-    ├── transfer     TransferConfig      which factors are probed, how often
-    ├── telemetry    TelemetryConfig     how often numbers and matrices are reported
-    ├── execution    ExecutionConfig     device and threads
-    └── seed
-
-Nothing here imports torch.
-"""
+"""The models of the tree, from a run's data to its machine. Nothing here imports torch."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from fnmatch import fnmatchcase
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
-from pydantic.fields import FieldInfo
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from vcr_core.datasets.catalog import dataset_info
 from vcr_core.errors import ConfigError
@@ -371,9 +351,8 @@ class RunConfig(Section):
 
     def baseline(self) -> RunConfig:
         """The twin: everything the same, both weights zero."""
-        return override(
-            self, {"regularizer.variance_weight": 0.0, "regularizer.covariance_weight": 0.0}
-        )
+        weights = {"variance_weight": 0.0, "covariance_weight": 0.0}
+        return self.model_copy(update={"regularizer": self.regularizer.model_copy(update=weights)})
 
 
 def _matching(layer: str, names: tuple[str, ...]) -> tuple[str, ...]:
@@ -390,122 +369,3 @@ SECTIONS: Mapping[str, type[Section]] = {
     for name, field in RunConfig.model_fields.items()
     if isinstance(field.annotation, type) and issubclass(field.annotation, Section)
 }
-
-
-def fields() -> dict[str, FieldInfo]:
-    """Every field of a run by its dotted name, in the order of the tree."""
-    named: dict[str, FieldInfo] = {}
-    for name, section in SECTIONS.items():
-        named |= {f"{name}.{field}": info for field, info in section.model_fields.items()}
-    return named | {"seed": RunConfig.model_fields["seed"]}
-
-
-def is_live(info: FieldInfo) -> bool:
-    """Whether a field may be changed while the run trains."""
-    extra = info.json_schema_extra
-    return isinstance(extra, dict) and bool(extra.get("live"))
-
-
-def live_fields() -> tuple[str, ...]:
-    """The dotted names of all fields that may be changed while a run trains."""
-    return tuple(name for name, info in fields().items() if is_live(info))
-
-
-def get_value(config: RunConfig, name: str) -> Any:
-    """The value of a dotted name, for example ``regularizer.variance_weight``."""
-    _require_known(name)
-    value: Any = config
-    for part in name.split("."):
-        value = getattr(value, part)
-    return value
-
-
-def override(config: RunConfig, changes: Mapping[str, Any]) -> RunConfig:
-    """A new configuration with some dotted names set; texts are read as their field's type.
-
-    Raises:
-        ConfigError: a name that does not exist or a value that its field refuses.
-    """
-    tree = config.model_dump(mode="python")
-    for name, value in changes.items():
-        _require_known(name)
-        section, _, field = name.rpartition(".")
-        target = tree[section] if section else tree
-        target[field] = parse_text(name, value) if isinstance(value, str) else value
-    return validate(tree)
-
-
-def validate(tree: Mapping[str, Any]) -> RunConfig:
-    """A configuration from plain data.
-
-    Raises:
-        ConfigError: names the first field at fault, what it expected and what it got.
-    """
-    try:
-        return RunConfig.model_validate(dict(tree))
-    except ValidationError as error:
-        raise _as_config_error(error) from error
-
-
-def parse_text(name: str, text: str) -> Any:
-    """A value typed by a person: a comma makes a list, an empty text or ``none`` means empty."""
-    info = fields()[name]
-    arguments = get_args(info.annotation)
-    if type(None) in arguments and text.strip().lower() in {"", "none"}:
-        return None
-    if info.annotation is not None and getattr(info.annotation, "__origin__", None) is tuple:
-        return tuple(part.strip() for part in text.split(",") if part.strip())
-    return text
-
-
-def _require_known(name: str) -> None:
-    if name not in fields():
-        known = fields()
-        section = name.partition(".")[0]
-        near = [field for field in known if field.startswith(f"{section}.")] or list(known)
-        raise ConfigError(f"no setting has this name; there are {', '.join(near)}", field=name)
-
-
-def _as_config_error(error: ValidationError) -> ConfigError:
-    first = error.errors()[0]
-    cause = first.get("ctx", {}).get("error")
-    if isinstance(cause, ConfigError):
-        return cause
-    name = ".".join(str(part) for part in first["loc"] if isinstance(part, str))
-    return ConfigError(f"{_expectation(first)}, got {_shown(first['input'])}", field=name)
-
-
-def _shown(value: Any) -> str:
-    if isinstance(value, float):
-        return "not a number" if math.isnan(value) else str(_plain(value))
-    return repr(value)
-
-
-def _expectation(problem: Any) -> str:
-    """What a field expected, in words, from one of pydantic's problems."""
-    limits = problem.get("ctx", {})
-    words = {
-        "greater_than_equal": "expected {ge} or more",
-        "greater_than": "expected more than {gt}",
-        "less_than_equal": "expected {le} or less",
-        "less_than": "expected less than {lt}",
-        "float_parsing": "expected a number",
-        "float_type": "expected a number",
-        "finite_number": "expected a finite number",
-        "int_parsing": "expected a whole number",
-        "int_type": "expected a whole number",
-        "int_from_float": "expected a whole number",
-        "literal_error": "expected one of {expected}",
-        "extra_forbidden": "no setting has this name",
-        "too_short": "expected at least {min_length}",
-        "too_long": "expected at most {max_length}",
-    }
-    template = words.get(problem["type"])
-    if template is None:
-        return str(problem["msg"]).lower()
-    return template.format(**{name: _plain(limit) for name, limit in limits.items()})
-
-
-def _plain(value: Any) -> Any:
-    """A number as a person writes it: ``0`` for ``0.0``."""
-    return f"{value:g}" if isinstance(value, float) else value

@@ -1,0 +1,65 @@
+"""What a run is: one tree of validated, frozen models.
+
+This is the single source for the form on the page, the options of the command line, the link in
+the address bar and what the store keeps. Every field says what it means, its unit, its limits and
+whether it may be changed while the run trains (``live``).
+
+    RunConfig
+    ├── data         DataConfig          which images, which factor is learned, how many
+    ├── model        ModelConfig         which network
+    ├── regularizer  RegularizerConfig   the two weights of VCR and where it acts
+    ├── optimizer    OptimizerConfig     AdamW, its learning rate and schedule
+    ├── training     TrainingConfig      epochs and batch size
+    ├── transfer     TransferConfig      which factors are probed, how often
+    ├── telemetry    TelemetryConfig     how often numbers and matrices are reported
+    ├── execution    ExecutionConfig     device and threads
+    └── seed
+
+Nothing here imports torch.
+"""
+
+from __future__ import annotations
+
+from vcr_core.config.editing import (
+    fields,
+    get_value,
+    is_live,
+    live_fields,
+    override,
+    parse_text,
+    validate,
+)
+from vcr_core.config.sections import (
+    SECTIONS,
+    DataConfig,
+    ExecutionConfig,
+    ModelConfig,
+    OptimizerConfig,
+    RegularizerConfig,
+    RunConfig,
+    Section,
+    TelemetryConfig,
+    TrainingConfig,
+    TransferConfig,
+)
+
+__all__ = [
+    "SECTIONS",
+    "DataConfig",
+    "ExecutionConfig",
+    "ModelConfig",
+    "OptimizerConfig",
+    "RegularizerConfig",
+    "RunConfig",
+    "Section",
+    "TelemetryConfig",
+    "TrainingConfig",
+    "TransferConfig",
+    "fields",
+    "get_value",
+    "is_live",
+    "live_fields",
+    "override",
+    "parse_text",
+    "validate",
+]
