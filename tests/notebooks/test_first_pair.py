@@ -32,8 +32,7 @@ def test_the_first_pair_runs_and_its_figures_update_in_one_cell(
     figures = [
         output
         for output in watched.outputs
-        if output.output_type == "display_data"
-        and "application/vnd.plotly.v1+json" in output.data
+        if output.output_type == "display_data" and "application/vnd.plotly.v1+json" in output.data
     ]
     assert len(figures) == 4
     accuracy = figures[0].data["application/vnd.plotly.v1+json"]
