@@ -7,6 +7,7 @@ mended; all other values stay as they were typed.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
 import streamlit as st
@@ -14,8 +15,9 @@ from pydantic.fields import FieldInfo
 from streamlit.delta_generator import DeltaGenerator
 
 from vcr_core.config import SECTIONS, RunConfig, fields, get_value, is_live, override
-from vcr_core.datasets.catalog import DATASETS
-from vcr_core.errors import ConfigError
+from vcr_core.datasets.catalog import DATASETS, FOLDER
+from vcr_core.datasets.own_images import check_images
+from vcr_core.errors import ConfigError, DataError
 from vcr_core.models.catalog import MODELS
 
 TITLES = {
@@ -44,12 +46,36 @@ def config_form(base: RunConfig, *, key: str) -> RunConfig | None:
             _fields(names, base, changes, notes, key=key)
     _fields(["seed"], base, changes, notes, key=key)
     config, problems = check(base, changes)
+    if config.data.dataset == FOLDER.name:
+        problems |= folder_problems(config.data.folder)
     for name, problem in problems.items():
         notes.get(name, st.container()).error(problem, icon=":material/error:")
     return config if not problems else None
 
 
-def check(base: RunConfig, changes: Mapping[str, Any]) -> tuple[RunConfig, Mapping[str, str]]:
+def folder_problems(folder: str | None) -> dict[str, str]:
+    """What is wrong with a folder of one's own images; empty where nothing is."""
+    try:
+        _checked(folder, newest(folder))
+    except DataError as error:
+        return {error.field: error.message}
+    return {}
+
+
+def newest(folder: str | None) -> float:
+    """When something below a folder was changed last; 0 where there is no such folder."""
+    if not folder:
+        return 0.0
+    return max((path.stat().st_mtime for path in Path(folder).expanduser().rglob("*")), default=0.0)
+
+
+@st.cache_data(show_spinner="Looking at your images …", max_entries=8)
+def _checked(folder: str | None, changed: float) -> int:
+    """The number of images; looked at again only when something below the folder has changed."""
+    return check_images(folder)
+
+
+def check(base: RunConfig, changes: Mapping[str, Any]) -> tuple[RunConfig, dict[str, str]]:
     """Apply the changes that can be applied; the others are named with what is wrong."""
     left, problems = dict(changes), dict[str, str]()
     while True:

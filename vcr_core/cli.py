@@ -22,6 +22,8 @@ from rich.table import Table
 
 import vcr_core
 from vcr_core.config import RunConfig, override
+from vcr_core.datasets.catalog import FOLDER
+from vcr_core.datasets.own_images import find_images
 from vcr_core.errors import ConfigError, PortInUseError, VcrLabError
 from vcr_core.execution import ensure_dispatcher
 from vcr_core.execution.launch import with_threads
@@ -84,6 +86,8 @@ def run_preset(
     if seed is not None:
         changes["seed"] = seed
     config = with_threads(override(find_preset(preset).config, changes))
+    if config.data.dataset == FOLDER.name:
+        find_images(config.data.folder)
     store = open_store()
     run_id, result = _train_here(store, config, preset=preset, quiet=as_json)
     summary = {"run": run_id, "preset": preset, "config": config.model_dump(mode="json"), **result}

@@ -48,7 +48,15 @@ class LayerNotFoundError(VcrLabError, LookupError):
 
 
 class DataError(VcrLabError):
-    """A data set that is not there, is empty or cannot be decoded."""
+    """A data set that is not there, is empty or cannot be decoded.
+
+    ``field`` names the setting that led there, where one did.
+    """
+
+    def __init__(self, message: str, *, field: str = "") -> None:
+        super().__init__(f"{field}: {message}" if field else message)
+        self.field = field
+        self.message = message
 
 
 class TrainingDivergedError(VcrLabError):

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from vcr_core.config import RunConfig
@@ -221,6 +222,7 @@ def test_a_file_that_is_no_store_is_said_without_a_traceback(
 def test_the_pages_never_import_torch(lab_home: Path) -> None:
     code = f"""
 import sys
+from PIL import Image
 from streamlit.testing.v1 import AppTest
 from vcr_core.store import open_store
 open_store().hold_lease("dispatcher", "test", patience=0)
@@ -234,3 +236,24 @@ assert "torch" not in sys.modules
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_a_bad_folder_of_images_is_said_beside_its_field(page: AppTest, tmp_path: Path) -> None:
+    page.run()
+    page.selectbox(key="form:sprites-shape:data.dataset").set_value("folder").run()
+    assert "expected the path of a folder" in page.error[0].value
+    for name in ("cats", "dogs"):
+        (tmp_path / "pets" / name).mkdir(parents=True)
+        for number in range(2):
+            Image.new("RGB", (8, 8)).save(tmp_path / "pets" / name / f"{number}.png")
+    broken = tmp_path / "pets" / "dogs" / "1.png"
+    broken.write_bytes(b"no image")
+    field = page.text_input(key="form:sprites-shape:data.folder")
+    field.set_value(str(tmp_path / "pets")).run()
+    assert f"'{broken}' is none" in page.error[0].value
+    assert all(button.disabled for button in page.button)
+    broken.unlink()
+    Image.new("RGB", (8, 8)).save(broken)
+    page.run()
+    assert not page.error
+    assert not any(button.disabled for button in page.button)

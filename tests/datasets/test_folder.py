@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 from vcr_core.datasets import load
-from vcr_core.errors import ConfigError, DataError
+from vcr_core.errors import DataError
 
 
 def write_class(folder: Path, name: str, count: int, *, size: tuple[int, int] = (40, 24)) -> None:
@@ -39,7 +39,7 @@ def test_the_split_depends_on_the_seed_alone(tmp_path: Path) -> None:
 
 
 def test_no_folder_given_names_the_field() -> None:
-    with pytest.raises(ConfigError, match=r"data\.folder: expected the path of a folder"):
+    with pytest.raises(DataError, match=r"data\.folder: expected the path of a folder"):
         load("folder")
 
 
