@@ -258,7 +258,7 @@ def test_a_home_that_is_a_file_is_refused(tmp_path: Path, no_torch: Mapping[str,
 
 def own_images(folder: Path) -> tuple[str, ...]:
     settings = ("dataset=folder", "source=class", f"folder={folder}")
-    return ("run", *(f"--set=data.{text}" for text in settings), "--set=transfer.targets=class")
+    return ("run", *(f"--set=data.{text}" for text in settings))
 
 
 def test_a_folder_without_classes_is_refused(tmp_path: Path, store: Store) -> None:
@@ -266,10 +266,7 @@ def test_a_folder_without_classes_is_refused(tmp_path: Path, store: Store) -> No
     folder.mkdir()
     said = refusal(*own_images(folder))
     assert f"expected at least 2 sub-folders, one a class, in '{folder}', found none" in said
-    (run,) = store.runs()
-    assert run.state is RunState.FAILED
-    assert run.error is not None
-    assert str(folder) in run.error
+    assert store.runs() == []
 
 
 def test_an_image_that_does_not_decode_is_named(tmp_path: Path) -> None:
@@ -313,3 +310,13 @@ def test_doctor_tells_of_a_store_that_cannot_be_used(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     for title in ("versions", "devices", "data", "store", "not a database"):
         assert title in done.stdout
+
+
+def test_bench_times_the_penalty_and_refuses_a_shape_that_is_not_there() -> None:
+    done = vcr_lab("bench", "regularizer", "--only", "8", "--trials", "2", "--json")
+    timing = json.loads(done.stdout)[0]
+    assert timing["case"]["shape"] == [256, 512]
+    assert set(timing["milliseconds"]) == {"floor", "ours", "naive", "batch_norm", "identity"}
+    assert "expected places from 0 to 9, got [99]" in refusal(
+        "bench", "regularizer", "--only", "99"
+    )

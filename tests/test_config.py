@@ -68,6 +68,11 @@ def test_no_targets_means_all_other_factors() -> None:
     assert {"colour", "background", "texture"} <= set(RunConfig().targets)
 
 
+def test_own_images_have_one_factor_so_it_is_probed_itself() -> None:
+    own = override(RunConfig(), {"data.dataset": "folder", "data.source": "class"})
+    assert own.targets == ("class",)
+
+
 @pytest.mark.parametrize(
     ("name", "value", "message"),
     [

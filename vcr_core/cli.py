@@ -1,4 +1,4 @@
-"""The command line: ``vcr-lab app | run | presets | doctor``.
+"""The command line: ``vcr-lab app | run | presets | doctor | bench``.
 
 Bad input ends with one line on standard error and exit code 2.
 """
@@ -40,6 +40,8 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+bench = typer.Typer(help="Time things on this machine.", no_args_is_help=True)
+app.add_typer(bench, name="bench")
 
 
 def main() -> None:
@@ -181,6 +183,41 @@ def doctor(
         for name, value in entries.items():
             table.add_row(name, str(value))
         Console().print(table)
+
+
+@bench.command("regularizer")
+def bench_regularizer(
+    trials: Annotated[int, typer.Option(help="Paired trials of each shape.", min=2)] = 21,
+    device: Annotated[str, typer.Option(help="cpu, cuda or mps.")] = "cpu",
+    only: Annotated[
+        list[int] | None, typer.Option(help="Place of a shape in the list, from 0. Repeatable.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False,
+) -> None:
+    """Time the penalty beside its two matrix products, naive autograd and batch norm."""
+    from vcr_core.regularization.bench import CASES, measure_case
+    from vcr_core.training.experiment import pick_device
+
+    pick_device(device)
+    places = range(len(CASES)) if only is None else only
+    if not all(0 <= place < len(CASES) for place in places):
+        raise ConfigError(f"expected places from 0 to {len(CASES) - 1}, got {list(places)}")
+    timings = [measure_case(CASES[place], trials=trials, device=device) for place in places]
+    if as_json:
+        print(
+            json.dumps([timing._asdict() | {"case": timing.case._asdict()} for timing in timings])
+        )
+        return
+    names = {"floor": "products", "ours": "VCR", "naive": "naive", "batch_norm": "norm"}
+    table = Table(
+        "shape", "layout", *names.values(), "÷ products", "naive ÷", title="milliseconds, medians"
+    )
+    for timing in timings:
+        shape = "×".join(map(str, timing.case.shape))
+        times = [f"{timing.milliseconds[name]:.2f}" for name in names]
+        ratios = f"{timing.ours_over_floor:.2f}", f"{timing.naive_over_ours:.2f}"
+        table.add_row(shape, timing.case.layout, *times, *ratios)
+    Console().print(table)
 
 
 def parse_settings(texts: list[str]) -> dict[str, Any]:

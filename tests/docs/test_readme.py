@@ -48,17 +48,21 @@ def test_the_two_commands_stand_before_line_30() -> None:
 @pytest.mark.parametrize("words", commands_of("vcr-lab"), ids=" ".join)
 def test_commands_of_the_readme_exist(words: list[str]) -> None:
     assert words[0] in COMMANDS
-    values = parse(words[0], words[1:])
+    group = getattr(COMMANDS[words[0]], "commands", None)
+    if group is None:
+        values = parse(COMMANDS[words[0]], words[1:])
+    else:
+        values = parse(group[words[1]], words[2:])
     if words[0] == "run":
         preset = find_preset(values.get("preset", [DEFAULT_PRESET])[0])
         override(preset.config, parse_settings(values.get("--set", [])))
 
 
-def parse(command: str, words: list[str]) -> dict[str, list[str]]:
+def parse(command: Any, words: list[str]) -> dict[str, list[str]]:
     """The options and arguments of a command line, refused where the command does not know them."""
     known = {
         name: parameter
-        for parameter in COMMANDS[command].params
+        for parameter in command.params
         for name in (*parameter.opts, *parameter.secondary_opts)
     }
     arguments = [name for name in known if not name.startswith("-")]
@@ -69,7 +73,7 @@ def parse(command: str, words: list[str]) -> dict[str, list[str]]:
         if not word.startswith("-"):
             found.setdefault(arguments.pop(0), []).append(word)
             continue
-        assert name in known, f"vcr-lab {command} has no option {name}"
+        assert name in known, f"vcr-lab {command.name} has no option {name}"
         takes_value = not known[name].is_flag
         found.setdefault(name, []).append(value if equals or not takes_value else next(rest))
     return found

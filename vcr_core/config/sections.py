@@ -330,11 +330,15 @@ class RunConfig(Section):
 
     @property
     def targets(self) -> tuple[str, ...]:
-        """The transfer targets, with "all other factors" spelt out."""
+        """The transfer targets, with "all other factors" spelt out.
+
+        Where there is no other factor, the source itself is probed.
+        """
         if self.transfer.targets:
             return self.transfer.targets
         factors = dataset_info(self.data.dataset).factors
-        return tuple(name for name in factors if name != self.data.source)
+        others = tuple(name for name in factors if name != self.data.source)
+        return others or (self.data.source,)
 
     @property
     def layer_names(self) -> tuple[str, ...]:
