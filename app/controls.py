@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
 
 import streamlit as st
 
 from app.state import Watched, lab_store
 from vcr_core.config import fields, get_value
-from vcr_core.store import Command, CommandKind, Run
+from vcr_core.store import Command, CommandKind, Run, RunState
 
 WEIGHTS = (0.0, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0)
 RATES = (1e-5, 3e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1)
@@ -39,6 +40,8 @@ def _knob(watched: Watched, field: str, grid: tuple[float, ...]) -> None:
     now = current_value(watched.main, field)
     key = f"knob:{watched.main.id}:{field}"
     info = fields()[field]
+    if st.session_state.get(key, now) != now:  # turned elsewhere: another tab, another device
+        st.session_state[key] = now
     both = " It turns both twins, so that they stay comparable." if len(runs) > 1 else ""
     st.select_slider(
         str(info.title),
@@ -62,7 +65,16 @@ def _turn(runs: Iterable[Run], field: str, key: str) -> None:
 def _button(label: str, icon: str, kind: CommandKind, runs: tuple[Run, ...]) -> None:
     if st.button(label, icon=icon, disabled=not runs):
         for run in runs:
+            if kind is CommandKind.STOP and _withdraw(run):
+                continue
             lab_store().add_command(run.id, kind)
+
+
+def _withdraw(run: Run) -> bool:
+    """Take a run out of the queue; False where it has started already."""
+    return lab_store().move_run(
+        run.id, before=RunState.QUEUED, after=RunState.STOPPED, finished_at=time.time()
+    )
 
 
 def current_value(run: Run, field: str) -> float:

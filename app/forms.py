@@ -31,6 +31,13 @@ TITLES = {
     "execution": "Machine",
 }
 COLUMNS = 3
+# What another data set than the preset's starts with: the preset's numbers would not fit it.
+PER_DATASET: Mapping[str, Any] = {
+    "data.source": "",
+    "data.train_size": None,
+    "data.test_size": None,
+    "transfer.targets": (),
+}
 
 
 def config_form(base: RunConfig, *, key: str) -> RunConfig | None:
@@ -100,38 +107,50 @@ def _fields(
     for position, name in enumerate(names):
         with columns[position % COLUMNS]:
             dataset = changes.get("data.dataset", base.data.dataset)
-            value = get_value(base, name)
-            changes[name] = _widget(name, fields()[name], value, dataset=dataset, key=key)
+            value, place = get_value(base, name), f"{key}:{name}"
+            if name in PER_DATASET:
+                place = f"{place}:{dataset}"
+                value = value if dataset == base.data.dataset else PER_DATASET[name]
+            changes[name] = _widget(name, fields()[name], value, dataset=dataset, key=place)
             notes[name] = st.container()
 
 
 def _widget(name: str, info: FieldInfo, value: Any, *, dataset: str, key: str) -> Any:
     """The widget that suits a field, showing ``value`` at first."""
     label, help_text = _label(info), _help(info)
-    key = f"{key}:{name}"
     choices = _choices(name, info, dataset)
     if choices is not None:
         if isinstance(value, tuple):
             chosen = [choice for choice in value if choice in choices]
-            key = f"{key}:{dataset}"
             return tuple(st.multiselect(label, choices, chosen, help=help_text, key=key))
-        if name == "data.source":
-            key = f"{key}:{dataset}"
         index = choices.index(value) if value in choices else 0
         return st.selectbox(label, choices, index, help=help_text, key=key)
     kinds = set(get_args(info.annotation)) or {info.annotation}
     optional = type(None) in kinds
+    if optional and kinds & {int, float}:
+        return _optional_number(label, value, whole=int in kinds, help_text=help_text, key=key)
     if int in kinds:
-        placeholder = "empty" if optional else None
-        return st.number_input(
-            label, value=value, step=1, help=help_text, placeholder=placeholder, key=key
-        )
+        return st.number_input(label, value=value, step=1, help=help_text, key=key)
     if float in kinds:
         return st.number_input(
             label, value=value, format="%g", step=_step(value), help=help_text, key=key
         )
     text = ", ".join(map(str, value)) if isinstance(value, tuple) else value or ""
     return st.text_input(label, text, help=help_text, key=key)
+
+
+def _optional_number(
+    label: str, value: float | None, *, whole: bool, help_text: str, key: str
+) -> float | None:
+    """A number that can be cleared: its first value comes through the session, not as a default."""
+    st.session_state.setdefault(key, value)
+    if whole:
+        return st.number_input(
+            label, value=None, step=1, help=help_text, placeholder="empty", key=key
+        )
+    return st.number_input(
+        label, value=None, format="%g", step=0.1, help=help_text, placeholder="empty", key=key
+    )
 
 
 def _choices(name: str, info: FieldInfo, dataset: str) -> list[str] | None:

@@ -22,6 +22,7 @@ from vcr_core.figures import (
     run_lines,
     spread_chart,
 )
+from vcr_core.presets import PRESETS
 from vcr_core.store import Run, RunState
 
 TICK_SECONDS = 1.0
@@ -32,6 +33,7 @@ NAMES = {"without VCR": "Without VCR", "with VCR": "With VCR", "this run": "This
 
 def show_run(watched: Watched) -> None:
     """Everything about the run that the link names."""
+    _headline(watched)
     if not watched.is_over:
         controls(watched)
     else:
@@ -41,6 +43,17 @@ def show_run(watched: Watched) -> None:
     st.fragment(_live, run_every=every)(watched.main.id, _states(watched))
 
 
+def _headline(watched: Watched) -> None:
+    """Which experiment is shown, whatever is chosen above for the next one."""
+    config, preset = watched.main.config, PRESETS.get(watched.main.preset)
+    as_in_preset = preset is not None and preset.config.data == config.data
+    title = preset.title if preset and as_in_preset else f"Train for {config.data.source}"
+    st.subheader(title, anchor=False, divider="gray")
+    facts = f"{config.data.dataset} · {config.model.name} · seed {config.seed}"
+    looking = f" **What to look for:** {preset.look_for}" if preset and as_in_preset else ""
+    st.caption(f"{facts}.{looking}")
+
+
 def make_ready() -> None:
     """Let the browser load what charts need before there is one: the first should not wait."""
     live_view([], store=lab_store(), key="ready")
@@ -48,7 +61,9 @@ def make_ready() -> None:
 
 def _states(watched: Watched) -> tuple[str, ...]:
     """What the page around the live part depends on."""
-    return tuple(f"{run.state.value} {run.step > 0}" for run in watched.runs)
+    states = [f"{run.state.value} {run.step > 0}" for run in watched.runs]
+    asked = lab_store().commands(watched.main.id)
+    return (*states, str(asked[-1].id if asked else 0))
 
 
 def _live(run_id: str, states: tuple[str, ...]) -> None:
@@ -62,6 +77,8 @@ def _live(run_id: str, states: tuple[str, ...]) -> None:
             _progress(run, line)
     if not watched.is_over:
         st.caption(acknowledgement(lab_store().commands(watched.main.id)) or "\u00a0")
+    if watched.is_over and not any(run.total_steps for run in watched.runs):
+        return
     layer, matrix = _choose_view(run_id, watched.main.config.layer_names)
     live_view(_charts(watched, lines, layer, matrix), store=lab_store(), key=f"live-{run_id}")
 

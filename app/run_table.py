@@ -9,7 +9,6 @@ import streamlit as st
 
 from app.state import RUN_PARAMETER, lab_store
 from app.words import STATES
-from vcr_core.presets import PRESETS
 from vcr_core.store import Role, Run
 
 ROLES = {
@@ -33,7 +32,9 @@ def run_table() -> None:
         column_config={
             "run": st.column_config.LinkColumn("run", display_text=rf"\?{RUN_PARAMETER}=(.*)"),
             "started": st.column_config.DatetimeColumn("started", format="distance"),
-            "progress": st.column_config.ProgressColumn("progress", format="percent"),
+            "progress": st.column_config.ProgressColumn(
+                "progress", format="percent", width="small"
+            ),
             "source": st.column_config.NumberColumn("source accuracy", format="%.3f"),
             "transfer": st.column_config.NumberColumn("mean transfer", format="%.3f"),
         },
@@ -42,10 +43,10 @@ def run_table() -> None:
 
 def _row(run: Run) -> dict[str, object]:
     transfer = list(run.result.get("transfer", {}).values())
-    title = PRESETS[run.preset].title if run.preset in PRESETS else run.preset
+    data = run.config.data
     return {
         "run": f"/?{RUN_PARAMETER}={run.id}",
-        "experiment": title,
+        "learned": f"{data.dataset}: {data.source}",
         "kind": ROLES[run.role],
         "state": STATES[run.state],
         "progress": run.step / run.total_steps if run.total_steps else 0.0,

@@ -12,6 +12,7 @@ from vcr_core.execution import ensure_dispatcher
 from vcr_core.store import Role, Run, RunState, Store, open_store
 
 RUN_PARAMETER = "run"
+LAST_RUN = "last run"
 
 
 def lab_store() -> Store:
@@ -62,13 +63,17 @@ class Watched:
 
 
 def watched() -> Watched | None:
-    """The run that the link names, with its twin.
+    """The run that the link names, else the one this visitor watched last, with its twin.
 
     Raises:
         UnknownRunError: the link names a run that the store does not hold.
     """
-    run_id = st.query_params.get(RUN_PARAMETER)
-    return find_watched(lab_store(), run_id) if run_id else None
+    run_id = st.query_params.get(RUN_PARAMETER) or st.session_state.get(LAST_RUN)
+    if not run_id:
+        return None
+    found = find_watched(lab_store(), run_id)
+    watch(run_id)
+    return found
 
 
 def find_watched(store: Store, run_id: str) -> Watched:
@@ -85,6 +90,7 @@ def find_watched(store: Store, run_id: str) -> Watched:
 def watch(run_id: str) -> None:
     """Show this run: its id goes into the link, so reloading finds it again."""
     st.query_params[RUN_PARAMETER] = run_id
+    st.session_state[LAST_RUN] = run_id
 
 
 __all__ = [

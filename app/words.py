@@ -63,6 +63,11 @@ def pair_summary(pair: Watched) -> list[str]:
         ]
         if chosen:
             lines.append(f"{title}: {'; '.join(chosen)}.")
+    if baseline.step != main.step:
+        lines.append(
+            f"They ended at different steps ({baseline.step} without, {main.step} with): "
+            "part of the difference may come from that."
+        )
     ranks = baseline.result["effective_rank"], main.result["effective_rank"]
     lines.append(
         f"The features use about **{ranks[0]:.0f}** independent directions without "

@@ -163,7 +163,7 @@ def presets() -> None:
     """List the ready-made experiments."""
     table = Table("preset", "what it shows")
     for preset in PRESETS.values():
-        table.add_row(preset.name, f"{preset.title}. {preset.summary}")
+        table.add_row(preset.name, f"{preset.title}\n{preset.summary}")
     Console().print(table)
 
 

@@ -79,6 +79,6 @@ function shown(value, format) {
   if (format === "percent") return `${(100 * value).toFixed(1)} %`;
   if (value === 0) return "0";
   const size = Math.abs(value);
-  if (size >= 10000 || size < 0.001) return value.toExponential(1).replace("e", "×10^");
+  if (size >= 10000 || size < 0.001) return value.toExponential(1).replace("e+", "e");
   return size >= 100 ? value.toFixed(0) : size >= 10 ? value.toFixed(1) : value.toFixed(size >= 1 ? 2 : 3);
 }

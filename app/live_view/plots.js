@@ -193,6 +193,13 @@ class PanelPlot {
     return this.view.plotly.downloadImage(figure, { format: "png", width, height, scale: 3, filename });
   }
 
+  /** The last value of a series; of a pair of accuracies, at the last step that both have reached. */
+  reading(source, format) {
+    const sources = this.spec.readouts.map((readout) => readout.source);
+    const pair = format === "percent" && sources.length === 2 ? this.view.numbers.latestPair(...sources) : null;
+    return pair ? pair[sources.indexOf(source)] : this.view.numbers.latest(source);
+  }
+
   /** How many points of accuracy the second run of a pair has more than the first, at one step. */
   drawGain() {
     const shares = this.spec.readouts.filter(({ format }) => format === "percent");
@@ -218,7 +225,7 @@ class PanelPlot {
         const line = this.view.runLine(run);
         const box = element("span", "readout", { title: `${line.label} ${caption}`.trim() });
         box.style.setProperty("--tone", `var(--${line.tone})`);
-        box.append(swatch(line), element("b", "", {}, shown(this.view.numbers.latest(source), format)));
+        box.append(swatch(line), element("b", "", {}, shown(this.reading(source, format), format)));
         box.append(element("span", "whose", {}, caption || line.label));
         return box;
       }),

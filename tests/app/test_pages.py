@@ -257,3 +257,42 @@ def test_a_bad_folder_of_images_is_said_beside_its_field(page: AppTest, tmp_path
     page.run()
     assert not page.error
     assert not any(button.disabled for button in page.button)
+
+
+def test_a_queued_pair_is_stopped_at_once(page: AppTest, store: Store) -> None:
+    ids = store.create_pair(RunConfig())
+    page.query_params["run"] = ids[1]
+    page.run()
+    next(button for button in page.button if button.label == "Stop and keep").click().run()
+    assert not page.exception
+    assert [store.run(run_id).state for run_id in ids] == [RunState.STOPPED] * 2
+    assert store.commands(ids[0]) == []
+
+
+def test_a_knob_turned_elsewhere_moves_here_too(page: AppTest, store: Store) -> None:
+    run_id = store.create_run(RunConfig())
+    store.update_run(run_id, state=RunState.RUNNING.value, total_steps=460)
+    page.query_params["run"] = run_id
+    page.run()
+    payload = {"field": "regularizer.variance_weight", "value": 10.0}
+    store.add_command(run_id, CommandKind.SET, payload)
+    page.run()
+    assert page.select_slider(key=f"knob:{run_id}:regularizer.variance_weight").value == 10.0
+    assert len(store.commands(run_id)) == 1
+
+
+def test_another_data_set_starts_without_the_presets_sizes(page: AppTest) -> None:
+    page.run()
+    page.selectbox(key="preset").set_value("fashion-coarse").run()
+    size = "form:fashion-coarse:data.train_size"
+    assert page.number_input(key=f"{size}:fashion-mnist").value == 10_000
+    page.selectbox(key="form:fashion-coarse:data.dataset").set_value("sprites").run()
+    assert page.number_input(key=f"{size}:sprites").value is None
+    assert not page.error
+
+
+def test_the_result_says_which_experiment_it_is(page: AppTest, store: Store) -> None:
+    page.query_params["run"] = finished_pair(store)[1]
+    page.run()
+    page.selectbox(key="preset").set_value("digits-parity").run()
+    assert page.subheader[0].value == "Train for shape, transfer to colour"

@@ -90,9 +90,9 @@ def accuracy_chart(
     return Chart(
         id="accuracy",
         title="What the network knows",
-        help="It is trained on the first task alone. The others show how often a simple linear "
-        "classifier gets them right from the same features, on images it has not seen."
-        + (" The dotted line is guessing." if guesses else ""),
+        help="Only the first task is trained. The others: how often a simple linear classifier "
+        "gets them right from the same features. At step 0 nothing is learned yet, so watch what "
+        "is lost." + (" The dotted line is guessing." if guesses else ""),
         panels=panels,
         size="full",
         height=150,
