@@ -14,6 +14,7 @@ from vcr_core.errors import ConfigError
 from vcr_core.models import Model
 from vcr_core.regularization import Regularization, attach
 from vcr_core.training.cadence import Cadence, cadence
+from vcr_core.training.objectives import Objective, supervised
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,7 @@ class Experiment:
     test_labels: Tensor
     tasks: tuple[TransferTask, ...]
     cadence: Cadence
+    objective: Objective = supervised
 
 
 def prepare(config: RunConfig) -> Experiment:

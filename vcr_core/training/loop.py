@@ -17,7 +17,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from vcr_core.config import RunConfig, get_value, live_fields, override
 from vcr_core.datasets.batches import batch_indices
@@ -115,8 +114,7 @@ class Trainer:
         experiment.regularization.record = reporting
         self._set_learning_rate()
         experiment.model.train()
-        logits = experiment.model(experiment.train_images[batch])
-        loss = functional.cross_entropy(logits, experiment.train_labels[batch])
+        loss = experiment.objective(experiment, batch, self.step)
         penalty = experiment.regularization.penalty()
         experiment.optimizer.zero_grad(set_to_none=True)
         (loss + penalty).backward()  # type: ignore[no-untyped-call]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import torch
-from torch.nn import functional
 
 from vcr_core.config import RunConfig
 from vcr_core.training.experiment import prepare
@@ -18,8 +17,8 @@ def warm_up(config: RunConfig, *, threads: int) -> None:
     torch.set_num_threads(threads)
     experiment = prepare(config)
     images = experiment.train_images[: config.training.batch_size]
-    labels = experiment.train_labels[: config.training.batch_size]
-    loss = functional.cross_entropy(experiment.model(images), labels)
+    rows = torch.arange(config.training.batch_size, device=experiment.device)
+    loss = experiment.objective(experiment, rows, 1)
     (loss + experiment.regularization.penalty()).backward()  # type: ignore[no-untyped-call]
     experiment.optimizer.step()
     extract_features(experiment.model, images)
