@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -64,6 +65,22 @@ def test_a_matrix_is_read_back_exactly(store: Store) -> None:
     np.testing.assert_array_equal(snapshot.values, matrix)
     assert store.latest_snapshot(run_id, "layer1.0", "covariance", after=snapshot.id) is None
     assert store.snapshot_steps(run_id, "layer1.0", "covariance") == [4]
+
+
+def test_arrays_are_read_by_kind_layer_step_and_cursor(store: Store) -> None:
+    run_id = store.create_run(RunConfig())
+    values = np.ones(2, dtype=np.float32)
+    keys = [(layer, kind) for layer in ("a", "b") for kind in ("std", "spectrum")]
+    for step in (1, 5, 9):
+        store.write_reports(run_id, [Report(step, {}, dict.fromkeys(keys, values))], progress={})
+
+    def found(**wanted: Any) -> list[tuple[int, str]]:
+        return [(s.step, s.layer) for s in store.snapshots(run_id, kinds=["std"], **wanted)]
+
+    assert found() == [(step, layer) for step in (1, 5, 9) for layer in ("a", "b")]
+    assert found(layers=["b"], steps=[1, 9]) == [(1, "b"), (9, "b")]
+    newest = store.snapshots(run_id, kinds=["std"])[-1].id
+    assert found(after=newest) == []
 
 
 def test_commands_come_in_order_and_are_settled(store: Store) -> None:

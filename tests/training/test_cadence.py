@@ -31,3 +31,10 @@ def test_twins_report_at_identical_steps() -> None:
 def test_an_incomplete_last_batch_is_left_out() -> None:
     config = override(RunConfig(), {"training.epochs": 3, "training.batch_size": 128})
     assert cadence(config, train_size=300).total_steps == 3 * 2
+
+
+def test_gradient_ratios_are_measured_at_snapshots_and_rarely() -> None:
+    steps = cadence(RunConfig(), train_size=6000)
+    assert 1 in steps.gradients
+    assert steps.gradients <= steps.snapshots
+    assert len(steps.gradients) <= 0.02 * steps.total_steps

@@ -159,6 +159,21 @@ def test_wide_layers_are_shown_by_at_most_64_features(small_config: RunConfig) -
     assert arrays["blocks.0", "std"].shape == (200,)
 
 
+def test_the_gradient_ratio_says_whether_the_penalty_does_anything(
+    small_config: RunConfig,
+) -> None:
+    strong = override(small_config, {"regularizer.covariance_weight": 30.0})
+    weak = override(
+        small_config, {f"regularizer.{k}_weight": 1e-5 for k in ("variance", "covariance")}
+    )
+    ratios = {
+        name: carry_out(config)[1].numbers("layer/pool/gradient_ratio")
+        for name, config in (("strong", strong), ("weak", weak), ("none", weak.baseline()))
+    }
+    assert ratios["strong"][1] > 0.1 > 1e-3 > ratios["weak"][1] > 0
+    assert set(ratios["none"].values()) == {0.0}
+
+
 def test_a_diverged_run_says_what_to_lower(small_config: RunConfig) -> None:
     wild = {"optimizer.learning_rate": 10.0, "model.hidden": (256,) * 12}
     with pytest.raises(

@@ -308,6 +308,29 @@ class Store:
         with self._engine.connect() as connection:
             return [row.step for row in connection.execute(query)]
 
+    def snapshots(
+        self,
+        run_id: str,
+        *,
+        kinds: Sequence[str],
+        layers: Sequence[str] | None = None,
+        steps: Sequence[int] | None = None,
+        after: int = 0,
+    ) -> list[Snapshot]:
+        """The arrays of some kinds (layers, steps) that were kept after the cursor, in order."""
+        table = schema.snapshots
+        query = (
+            select(table)
+            .where(table.c.run_id == run_id, table.c.id > after, table.c.kind.in_(kinds))
+            .order_by(table.c.id)
+        )
+        if layers is not None:
+            query = query.where(table.c.layer.in_(layers))
+        if steps is not None:
+            query = query.where(table.c.step.in_(steps))
+        with self._engine.connect() as connection:
+            return [_snapshot(row) for row in connection.execute(query)]
+
     # -------------------------------------------------------------- commands
 
     def add_command(

@@ -15,6 +15,11 @@ class Cadence:
     reports: frozenset[int]
     snapshots: frozenset[int]
     probes: frozenset[int]
+    gradients: frozenset[int] = frozenset()
+
+
+MOST_GRADIENTS = 8
+STEPS_PER_GRADIENT = 50  # a gradient ratio costs about one more backward: at most 2 % of them
 
 
 def cadence(config: RunConfig, *, train_size: int) -> Cadence:
@@ -26,9 +31,15 @@ def cadence(config: RunConfig, *, train_size: int) -> Cadence:
         reports=snapshots | evenly_spaced(total, config.telemetry.reports),
         snapshots=snapshots,
         probes=evenly_spaced(total, config.transfer.probes),
+        gradients=some_of(snapshots, max(1, min(MOST_GRADIENTS, total // STEPS_PER_GRADIENT))),
     )
 
 
 def evenly_spaced(total: int, count: int) -> frozenset[int]:
     """``count`` steps (fewer where there are fewer) spread evenly up to and including ``total``."""
     return frozenset(-(-total * k // count) for k in range(1, count + 1))
+
+
+def some_of(steps: frozenset[int], count: int) -> frozenset[int]:
+    """The first of the steps and every so-manieth after it: ``count`` of them at most."""
+    return frozenset(sorted(steps)[:: -(-len(steps) // count)])

@@ -30,6 +30,7 @@ from vcr_core.training.telemetry import (
     effective_ranks,
     fetch_arrays,
     fetch_numbers,
+    gradient_numbers,
     layer_arrays,
     layer_numbers,
 )
@@ -116,13 +117,23 @@ class Trainer:
         experiment.model.train()
         loss = experiment.objective(experiment, batch, self.step)
         penalty = experiment.regularization.penalty()
+        ratios = self._gradient_ratios(loss)
         experiment.optimizer.zero_grad(set_to_none=True)
         (loss + penalty).backward()  # type: ignore[no-untyped-call]
         experiment.optimizer.step()
         self._loss_sum += loss.detach()
         self._losses += 1
         if reporting:
-            self._report(penalty.detach())
+            self._report(penalty.detach(), ratios)
+
+    def _gradient_ratios(self, loss: Tensor) -> Mapping[str, Tensor]:
+        """‖penalty gradient‖ / ‖task gradient‖ by layer, now and then; 0 where no weight pulls."""
+        weights, regularization = self.live.regularizer, self.experiment.regularization
+        if self.step not in self.experiment.cadence.gradients:
+            return {}
+        if weights.variance_weight == 0 and weights.covariance_weight == 0:
+            return dict.fromkeys(regularization.layer_names, torch.zeros(()))
+        return regularization.gradient_ratios(loss)
 
     def _set_learning_rate(self) -> None:
         for group in self.experiment.optimizer.param_groups:
@@ -138,7 +149,7 @@ class Trainer:
 
     # ------------------------------------------------------------ what goes out
 
-    def _report(self, penalty: Tensor) -> None:
+    def _report(self, penalty: Tensor, ratios: Mapping[str, Tensor]) -> None:
         """Losses first: where they are not finite the rest cannot be measured."""
         with torch.no_grad():
             losses = fetch_numbers(
@@ -148,7 +159,7 @@ class Trainer:
             self._check_finite(sum(losses.values()))
             wanted = self.step in self.experiment.cadence.snapshots
             arrays = layer_arrays(self.experiment.regularization) if wanted else {}
-            measured = self._measurements() | effective_ranks(arrays)
+            measured = self._measurements() | effective_ranks(arrays) | gradient_numbers(ratios)
             numbers = fetch_numbers(measured, self.experiment.device)
         self._loss_sum.zero_()
         self._losses = 0

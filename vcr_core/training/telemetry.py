@@ -58,6 +58,11 @@ def effective_ranks(arrays: Mapping[tuple[str, str], Tensor]) -> dict[str, Tenso
     }
 
 
+def gradient_numbers(ratios: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """‖penalty gradient‖ / ‖task gradient‖ of every layer, under the names of the store."""
+    return {f"layer/{layer}/gradient_ratio": ratio for layer, ratio in ratios.items()}
+
+
 def fetch_numbers(
     numbers: Mapping[str, Tensor | float | int], device: torch.device
 ) -> dict[str, float]:
