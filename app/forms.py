@@ -22,6 +22,7 @@ from vcr_core.models.catalog import MODELS
 
 TITLES = {
     "data": "Data",
+    "augmentation": "Augmentation",
     "model": "Network",
     "regularizer": "Regularisation",
     "optimizer": "Optimiser",

@@ -6,6 +6,7 @@ whether it may be changed while the run trains (``live``).
 
     RunConfig
     ├── data         DataConfig          which images, which factor is learned, how many
+    ├── augmentation AugmentationConfig  how images are varied each time they are seen
     ├── model        ModelConfig         which network
     ├── regularizer  RegularizerConfig   the two weights of VCR and where it acts
     ├── optimizer    OptimizerConfig     AdamW, its learning rate and schedule
@@ -20,6 +21,7 @@ Nothing here imports torch.
 
 from __future__ import annotations
 
+from vcr_core.config.base import Section
 from vcr_core.config.editing import (
     fields,
     get_value,
@@ -29,6 +31,7 @@ from vcr_core.config.editing import (
     parse_text,
     validate,
 )
+from vcr_core.config.learning import AugmentationConfig
 from vcr_core.config.sections import (
     SECTIONS,
     DataConfig,
@@ -37,7 +40,6 @@ from vcr_core.config.sections import (
     OptimizerConfig,
     RegularizerConfig,
     RunConfig,
-    Section,
     TelemetryConfig,
     TrainingConfig,
     TransferConfig,
@@ -45,6 +47,7 @@ from vcr_core.config.sections import (
 
 __all__ = [
     "SECTIONS",
+    "AugmentationConfig",
     "DataConfig",
     "ExecutionConfig",
     "ModelConfig",

@@ -4,35 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from fnmatch import fnmatchcase
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
+from vcr_core.config.base import Section, setting
+from vcr_core.config.learning import AugmentationConfig
 from vcr_core.datasets.catalog import dataset_info
 from vcr_core.errors import ConfigError
 from vcr_core.models.catalog import MODELS, block_names
 
 Device = Literal["auto", "cpu", "cuda", "mps"]
 Schedule = Literal["constant", "cosine"]
-
-
-def setting(
-    default: Any, title: str, help_text: str, *, unit: str = "", live: bool = False, **limits: Any
-) -> Any:
-    """A field with its title, help text, unit and limits; ``live`` fields may change mid-run."""
-    return Field(
-        default,
-        title=title,
-        description=help_text,
-        json_schema_extra={"unit": unit, "live": live},
-        **limits,
-    )
-
-
-class Section(BaseModel):
-    """Base of every part of the tree: immutable, and strict about unknown names."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class DataConfig(Section):
@@ -286,6 +269,7 @@ class RunConfig(Section):
     """Everything that decides a run's numbers, but for the machine and the knobs turned later."""
 
     data: DataConfig = DataConfig()
+    augmentation: AugmentationConfig = AugmentationConfig()
     model: ModelConfig = ModelConfig()
     regularizer: RegularizerConfig = RegularizerConfig()
     optimizer: OptimizerConfig = OptimizerConfig()

@@ -10,6 +10,7 @@ from torch import Tensor
 from vcr_core import datasets, models, paths
 from vcr_core.config import DataConfig, ModelConfig, RunConfig
 from vcr_core.datasets import Dataset, TransferTask
+from vcr_core.datasets.augmentation import Augmentation
 from vcr_core.errors import ConfigError
 from vcr_core.models import Model
 from vcr_core.regularization import Regularization, attach
@@ -33,6 +34,7 @@ class Experiment:
     tasks: tuple[TransferTask, ...]
     cadence: Cadence
     objective: Objective = supervised
+    augmentation: Augmentation | None = None
 
 
 def prepare(config: RunConfig) -> Experiment:
@@ -65,6 +67,7 @@ def prepare(config: RunConfig) -> Experiment:
         test_labels=data.test.labels[config.data.source].to(device),
         tasks=_tasks(config, data, device),
         cadence=cadence(config, train_size=len(data.train.images)),
+        augmentation=build_augmentation(config, data, device),
     )
 
 
@@ -98,6 +101,26 @@ def build_model(config: ModelConfig, data: Dataset, *, source: str, seed: int) -
         hidden=config.hidden,
         dropout=config.dropout,
     )
+
+
+def build_augmentation(
+    config: RunConfig, data: Dataset, device: torch.device
+) -> Augmentation | None:
+    """What varies the training images; None where nothing does.
+
+    Raises:
+        ConfigError: shifts as large as the images.
+    """
+    amounts = config.augmentation
+    if not amounts.is_on:
+        return None
+    size = min(data.train.images.shape[2:])
+    if amounts.crop_padding >= size:
+        raise ConfigError(
+            f"expected shifts below the {size} pixels of the images, got {amounts.crop_padding}",
+            field="augmentation.crop_padding",
+        )
+    return Augmentation(amounts, mean=data.mean, std=data.std).to(device)
 
 
 def attach_regularizer(model: torch.nn.Module, config: RunConfig) -> Regularization:

@@ -1,0 +1,209 @@
+"""Vary every image of a batch on its own, on the device the batch lies on.
+
+    augment = Augmentation(config.augmentation, mean=data.mean, std=data.std)
+    images = augment(images, generator(seed, f"augmentation of step {step}"))
+
+Chance is drawn on the CPU, a few numbers an image, so a seed gives the same pictures on every
+device. Order: shift or crop, mirror, colours, blur.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Protocol
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+#: SimCLR's proportions of colour jitter (Chen et al., arXiv 2002.05709, appendix A).
+BRIGHTNESS, CONTRAST, SATURATION, HUE = 0.8, 0.8, 0.8, 0.2
+ASPECT_RATIOS = (3 / 4, 4 / 3)
+BLUR_STD = (0.1, 2.0)  # of the Gaussian, in pixels of a 32-pixel image; scales with the size
+#: Luma of ITU-R 601, the grey that torchvision takes too.
+GREY = (0.2989, 0.587, 0.114)
+#: From RGB to luma and two colour differences (YIQ, NTSC 1953).
+YIQ = ((0.299, 0.587, 0.114), (0.5959, -0.2746, -0.3213), (0.2115, -0.5227, 0.3112))
+
+
+class Amounts(Protocol):
+    """How much is varied; ``vcr_core.config.AugmentationConfig`` is one."""
+
+    @property
+    def crop_padding(self) -> int: ...
+    @property
+    def smallest_crop(self) -> float: ...
+    @property
+    def flip(self) -> float: ...
+    @property
+    def jitter(self) -> float: ...
+    @property
+    def jitter_share(self) -> float: ...
+    @property
+    def grey(self) -> float: ...
+    @property
+    def blur(self) -> float: ...
+
+
+class Augmentation:
+    """Per-sample augmentation of standardised images (N, C, H, W).
+
+    ``mean`` and ``std`` (C,) are those the images were standardised with: colours are changed on
+    pixels in [0, 1].
+    """
+
+    def __init__(self, amounts: Amounts, *, mean: Tensor, std: Tensor) -> None:
+        self.amounts = amounts
+        self.mean, self.std = mean.view(1, -1, 1, 1), std.view(1, -1, 1, 1)
+
+    def to(self, device: torch.device) -> Augmentation:
+        """The same on another device."""
+        return Augmentation(self.amounts, mean=self.mean.to(device), std=self.std.to(device))
+
+    def __call__(self, images: Tensor, draws: torch.Generator) -> Tensor:
+        """Images (N, C, H, W), each varied on its own with chance from ``draws``."""
+        amounts = self.amounts
+        if amounts.smallest_crop < 1:
+            images = random_resized_crop(
+                images, draws, smallest=amounts.smallest_crop, flip=amounts.flip
+            )
+        if amounts.crop_padding or (amounts.flip and amounts.smallest_crop >= 1):
+            flip = amounts.flip if amounts.smallest_crop >= 1 else 0.0
+            images = shifted(images, draws, padding=amounts.crop_padding, flip=flip)
+        if amounts.jitter * amounts.jitter_share > 0 or amounts.grey:
+            pixels = images * self.std + self.mean
+            pixels = recoloured(
+                pixels,
+                draws,
+                strength=amounts.jitter,
+                share=amounts.jitter_share,
+                grey=amounts.grey,
+            )
+            images = (pixels - self.mean) / self.std
+        if amounts.blur:
+            images = blurred(images, draws, share=amounts.blur)
+        return images
+
+
+def shifted(images: Tensor, draws: torch.Generator, *, padding: int, flip: float = 0.0) -> Tensor:
+    """Each image moved by up to ``padding`` pixels both ways with its edge mirrored, and mirrored
+    left to right with probability ``flip``: torchvision's ``RandomCrop(size, padding,
+    padding_mode="reflect")`` and ``RandomHorizontalFlip``, sample by sample, in one gather.
+    """
+    count, channels, height, width = images.shape
+    offsets = torch.randint(-padding, padding + 1, (2, count, 1), generator=draws)
+    mirrored = torch.rand(count, 1, generator=draws) < flip
+    rows = _reflected(torch.arange(height) + offsets[0], height)
+    across = torch.arange(width).expand(count, -1)
+    columns = _reflected(torch.where(mirrored, width - 1 - across, across) + offsets[1], width)
+    places = (rows.unsqueeze(2) * width + columns.unsqueeze(1)).view(count, 1, height * width)
+    places = places.to(images.device, non_blocking=True).expand(-1, channels, -1)
+    return images.reshape(count, channels, -1).gather(2, places).view_as(images)
+
+
+def _reflected(places: Tensor, size: int) -> Tensor:
+    """Places on a line of ``size`` pixels; those beyond its ends are mirrored back into it."""
+    period = max(1, 2 * (size - 1))
+    places = places.remainder(period)
+    return torch.minimum(places, period - places).clamp_max(size - 1)
+
+
+def random_resized_crop(
+    images: Tensor, draws: torch.Generator, *, smallest: float, flip: float = 0.0
+) -> Tensor:
+    """Each image a random part of itself, scaled back to (H, W) bilinearly, perhaps mirrored.
+
+    The part has a share in [``smallest``, 1] of the area and an aspect ratio in [3/4, 4/3], as in
+    torchvision's ``RandomResizedCrop``, but it may not be wider or higher than the image.
+    """
+    count = len(images)
+    area = torch.empty(count).uniform_(smallest, 1.0, generator=draws)
+    low, high = (math.log(ratio) for ratio in ASPECT_RATIOS)
+    ratio = torch.empty(count).uniform_(low, high, generator=draws).exp()
+    width, height = (area * ratio).sqrt().clamp_max(1.0), (area / ratio).sqrt().clamp_max(1.0)
+    centre = torch.rand(2, count, generator=draws) * 2 - 1
+    mirrored = torch.rand(count, generator=draws) < flip
+    theta = torch.zeros(count, 2, 3)
+    theta[:, 0, 0] = torch.where(mirrored, -width, width)
+    theta[:, 1, 1] = height
+    theta[:, 0, 2], theta[:, 1, 2] = centre[0] * (1 - width), centre[1] * (1 - height)
+    grid = functional.affine_grid(
+        theta.to(images.device, non_blocking=True), list(images.shape), align_corners=False
+    )
+    return functional.grid_sample(
+        images, grid.to(images.dtype), padding_mode="border", align_corners=False
+    )
+
+
+def recoloured(
+    pixels: Tensor, draws: torch.Generator, *, strength: float, share: float, grey: float
+) -> Tensor:
+    """Pixels (N, C, H, W) in [0, 1] with brightness, contrast, saturation and hue changed.
+
+    Brightness, contrast and saturation are factors in 1 ± 0.8 · strength, as torchvision's;
+    hue is a rotation by up to ± 0.2 · strength turns in the plane of the colour differences of
+    YIQ (torchvision's goes through HSV). One matrix and one offset an image, clamped once. One
+    channel has no saturation and hue.
+    """
+    count, channels = pixels.shape[:2]
+
+    def factors(amount: float) -> Tensor:
+        """Uniform in 1 ± amount · strength, 1 for those left alone; (N,)."""
+        drawn = 1 + strength * amount * (2 * torch.rand(count, generator=draws) - 1)
+        return torch.where(chosen, drawn, 1.0)
+
+    chosen = torch.rand(count, generator=draws) < share
+    brightness, contrast, saturation = map(factors, (BRIGHTNESS, CONTRAST, SATURATION))
+    turn = (factors(HUE) - 1) * 2 * math.pi
+    greyed = torch.rand(count, generator=draws) < grey
+    saturation = torch.where(greyed, 0.0, saturation)
+    luma = torch.tensor(GREY if channels == len(GREY) else [1 / channels] * channels)
+    colours = torch.eye(channels).expand(count, -1, -1)
+    if channels == len(GREY):
+        colours = _hue_turn(turn) @ _saturated(saturation, luma)
+    gain = (brightness * contrast).view(-1, 1, 1)
+    matrix = (colours * gain).to(pixels)
+    mean_luma = (pixels.mean(dim=(2, 3)) * luma.to(pixels)).sum(dim=1)  # (N,)
+    lift = ((1 - contrast) * brightness).to(pixels) * mean_luma
+    changed = torch.bmm(matrix, pixels.flatten(2)).add_(lift.view(-1, 1, 1))
+    return changed.clamp_(0, 1).view_as(pixels)
+
+
+def _saturated(saturation: Tensor, luma: Tensor) -> Tensor:
+    """s · I + (1 − s) · grey, (N, 3, 3): keeps grey as it is."""
+    s = saturation.view(-1, 1, 1)
+    return s * torch.eye(len(luma)) + (1 - s) * luma.expand(len(luma), -1)
+
+
+def _hue_turn(angle: Tensor) -> Tensor:
+    """Rotation (N, 3, 3) of the colour differences by ``angle`` radians (N,); luma stays."""
+    basis = torch.tensor(YIQ)
+    turn = torch.eye(3).repeat(len(angle), 1, 1)
+    turn[:, 1, 1] = turn[:, 2, 2] = angle.cos()
+    turn[:, 1, 2], turn[:, 2, 1] = -angle.sin(), angle.sin()
+    rotation: Tensor = torch.linalg.solve(basis, turn @ basis)
+    return torch.where(angle.view(-1, 1, 1) == 0, torch.eye(3), rotation)
+
+
+def blurred(images: Tensor, draws: torch.Generator, *, share: float) -> Tensor:
+    """A share of the images smoothed by a Gaussian of its own width, edges mirrored."""
+    count, _, height, width = images.shape
+    chosen = torch.rand(count, generator=draws) < share
+    scale = max(height, width) / 32
+    std = torch.empty(count).uniform_(*BLUR_STD, generator=draws) * scale
+    reach = max(1, min(round(2 * scale), height - 1, width - 1))
+    offsets = torch.arange(-reach, reach + 1)
+    weights = torch.exp(-0.5 * (offsets / std.unsqueeze(1)) ** 2)
+    weights = torch.where(chosen.unsqueeze(1), weights, (offsets == 0).float())
+    weights = (weights / weights.sum(dim=1, keepdim=True)).to(images)  # (N, 2 · reach + 1)
+    padded = functional.pad(images, (reach, reach, reach, reach), mode="reflect")
+    down = _weighted(padded, weights, dim=2, size=height)
+    return _weighted(down, weights, dim=3, size=width)
+
+
+def _weighted(images: Tensor, weights: Tensor, *, dim: int, size: int) -> Tensor:
+    """Σ_j weights[:, j] · images shifted by j along ``dim``, ``size`` places kept."""
+    total = torch.zeros_like(images.narrow(dim, 0, size))
+    for place, weight in enumerate(weights.unbind(1)):
+        total.addcmul_(images.narrow(dim, place, size), weight.view(-1, 1, 1, 1))
+    return total

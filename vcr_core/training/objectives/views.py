@@ -1,0 +1,21 @@
+"""The images of a step, augmented: a *view* of each is drawn from (seed, step, view)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from torch import Tensor
+
+from vcr_core.datasets.split import generator
+
+if TYPE_CHECKING:
+    from vcr_core.training.experiment import Experiment
+
+
+def view_of(experiment: Experiment, batch: Tensor, step: int, *, view: int = 0) -> Tensor:
+    """The training images (N, C, H, W) of the rows ``batch`` (N,), augmented where that is on."""
+    images = experiment.train_images[batch]
+    if experiment.augmentation is None:
+        return images
+    draws = generator(experiment.config.seed, f"augmentation of step {step}, view {view}")
+    return experiment.augmentation(images, draws)
