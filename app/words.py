@@ -15,6 +15,7 @@ STATES = {
     RunState.STARTING: "preparing data and network",
     RunState.RUNNING: "training",
     RunState.PAUSED: "paused",
+    RunState.INTERRUPTED: "interrupted, can be resumed",
     RunState.FINISHED: "finished",
     RunState.STOPPED: "stopped, results kept",
     RunState.FAILED: "failed",

@@ -9,6 +9,9 @@
     ├── TrainingDivergedError  a loss that is no longer finite
     ├── StoreError         the store file: not ours, read-only, of a newer version
     ├── UnknownRunError    a run id that the store does not hold (also a LookupError)
+    ├── UnknownStudyError  a study id that the store does not hold (also a LookupError)
+    ├── RunBusyError       a run that a worker has, where that is in the way
+    ├── RunTakenError      a worker whose run another worker has taken over
     └── PortInUseError     the address of the app is taken
 
 Every message says what was expected, what came and what to do. The command line prints it on one
@@ -69,6 +72,18 @@ class StoreError(VcrLabError):
 
 class UnknownRunError(VcrLabError, LookupError):
     """A run id that the store does not hold."""
+
+
+class UnknownStudyError(VcrLabError, LookupError):
+    """A study id that the store does not hold."""
+
+
+class RunBusyError(VcrLabError):
+    """A worker has the run, and that is in the way of what was asked."""
+
+
+class RunTakenError(VcrLabError):
+    """Another worker has taken the run over: this one may not write to it any more."""
 
 
 class PortInUseError(VcrLabError):

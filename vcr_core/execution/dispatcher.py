@@ -81,6 +81,8 @@ class Dispatcher:
     def serve(self) -> None:
         """Rounds until there is nothing to stay for, or somebody else has the lease."""
         next_beat = 0.0
+        if not self._wait_for_lease():
+            return
         try:
             while not self.stopping:
                 if time.monotonic() >= next_beat:
@@ -95,6 +97,15 @@ class Dispatcher:
         finally:
             self._dismiss()
             self.store.release_lease(DISPATCHER_LEASE, self.holder)
+
+    def _wait_for_lease(self) -> bool:
+        """Take the lease; another holder has to be silent for a while before it is ours."""
+        deadline = time.monotonic() + LEASE_PATIENCE_SECONDS + BEAT_SECONDS
+        while not self._beat():
+            if self.stopping or time.monotonic() > deadline:
+                return False
+            time.sleep(ROUND_SECONDS)
+        return True
 
     def _beat(self) -> bool:
         return self.store.hold_lease(

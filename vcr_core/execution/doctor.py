@@ -65,8 +65,8 @@ def _store() -> dict[str, Any]:
     active = [state for state in RunState if not state.is_over]
     return {
         "folder": str(paths.home()),
-        "address": store.url,
-        "runs": len(store.runs(limit=100_000)),
-        "active": len(store.runs(states=active)),
+        "address": store.shown,
+        "runs": store.count_runs(),
+        "active": store.count_runs(states=active),
         "dispatcher": "running" if dispatcher_alive(store) else "not running",
     }

@@ -5,23 +5,32 @@ from __future__ import annotations
 from vcr_core.store.records import (
     Command,
     CommandKind,
+    CommandSource,
     Metric,
+    Report,
     Role,
     Run,
     RunState,
+    RunSummary,
     Snapshot,
+    Study,
 )
-from vcr_core.store.store import Report, Store, open_store
+from vcr_core.store.store import Store, open_store
+from vcr_core.store.watch import SilenceWatch
 
 __all__ = [
     "Command",
     "CommandKind",
+    "CommandSource",
     "Metric",
     "Report",
     "Role",
     "Run",
     "RunState",
+    "RunSummary",
+    "SilenceWatch",
     "Snapshot",
     "Store",
+    "Study",
     "open_store",
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -20,6 +20,7 @@ class RunState(StrEnum):
     STARTING = "starting"
     RUNNING = "running"
     PAUSED = "paused"
+    INTERRUPTED = "interrupted"  # its worker is gone; it can be resumed from its checkpoint
     FINISHED = "finished"
     STOPPED = "stopped"
     FAILED = "failed"
@@ -28,6 +29,11 @@ class RunState(StrEnum):
     def is_over(self) -> bool:
         """Nothing more will come of the run."""
         return self in {RunState.FINISHED, RunState.STOPPED, RunState.FAILED}
+
+    @property
+    def is_active(self) -> bool:
+        """A worker has the run, or is about to."""
+        return self in {RunState.STARTING, RunState.RUNNING, RunState.PAUSED}
 
 
 class Role(StrEnum):
@@ -47,15 +53,28 @@ class CommandKind(StrEnum):
     STOP = "stop"
 
 
+class CommandSource(StrEnum):
+    """Who asked: a person, or the run itself (changes of cadence are part of its history)."""
+
+    PERSON = "person"
+    RUN = "run"
+
+
 @dataclass(frozen=True)
-class Run:
-    """One run as the store knows it."""
+class RunSummary:
+    """What a list of runs shows of one; cheap to read by the thousand.
+
+    ``number`` counts the runs of a store from 1 in the order in which they were made.
+    ``dataset`` and ``source`` name the task that the run learns.
+    """
 
     id: str
+    number: int
     pair_id: str | None
     role: Role
     preset: str
-    config_tree: Mapping[str, Any]
+    dataset: str
+    source: str
     state: RunState
     created_at: float
     started_at: float | None
@@ -64,9 +83,35 @@ class Run:
     step: int
     total_steps: int
     training_seconds: float
-    environment: Mapping[str, Any]
     result: Mapping[str, Any]
     error: str | None
+    owner: str
+    name: str
+    notes: str
+    tags: Sequence[str]
+    parent_id: str | None
+    parent_step: int | None
+    study_id: str | None
+    trial: int | None
+    attempt: int
+    worker: str
+    device: str
+    checkpoint_step: int | None
+    checkpoint: str | None
+    auto_resume: bool
+    deleted_at: float | None
+
+
+@dataclass(frozen=True)
+class Run(RunSummary):
+    """One run as the store knows it.
+
+    ``attempt`` counts the times that a worker took the run; ``worker`` is the last one, as
+    host:pid. ``checkpoint`` is the address of its newest checkpoint, made at ``checkpoint_step``.
+    """
+
+    config_tree: Mapping[str, Any]
+    environment: Mapping[str, Any]
 
     @property
     def config(self) -> RunConfig:
@@ -109,3 +154,26 @@ class Command:
     state: str
     applied_step: int | None
     reason: str | None
+    token: str | None = None
+    source: CommandSource = CommandSource.PERSON
+
+
+@dataclass(frozen=True)
+class Study:
+    """A search over runs: what it looks for (``spec``), how it stands and what it found."""
+
+    id: str
+    name: str
+    spec: Mapping[str, Any]
+    state: str
+    created_at: float
+    result: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a run says in one go: numbers by name and arrays by (layer, kind), at one step."""
+
+    step: int
+    metrics: Mapping[str, float]
+    arrays: Mapping[tuple[str, str], NDArray[np.float32]]

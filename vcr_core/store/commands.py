@@ -1,0 +1,109 @@
+"""The part of the store that knows commands: what was asked of a run and what became of it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import Row, select, update
+
+from vcr_core.store import schema
+from vcr_core.store.connection import Connected
+from vcr_core.store.records import Command, CommandKind, CommandSource
+from vcr_core.store.runs import clean
+
+_commands = schema.commands
+
+
+class CommandRows(Connected):
+    """Rows of the table ``commands``."""
+
+    def add_command(
+        self,
+        run_id: str,
+        kind: CommandKind,
+        payload: Mapping[str, Any] | None = None,
+        *,
+        token: str | None = None,
+        source: CommandSource = CommandSource.PERSON,
+    ) -> int:
+        """Ask something of a run; returns the command's id.
+
+        A ``token`` that this run has had already returns the first command's id and asks nothing:
+        so a click that is sent twice counts once.
+
+        Raises:
+            UnknownRunError: the store holds no such run.
+        """
+        row = {
+            "run_id": run_id,
+            "kind": kind.value,
+            "payload": dict(payload or {}),
+            "created_at": time.time(),
+            "token": token,
+            "source": source.value,
+        }
+        with self._writing(run_id) as connection:
+            if token is not None:
+                first = connection.scalar(
+                    select(_commands.c.id).where(
+                        _commands.c.run_id == run_id, _commands.c.token == token
+                    )
+                )
+                if first is not None:
+                    return int(first)
+            result = connection.execute(_commands.insert().values(**row))
+            key = result.inserted_primary_key
+        return int(key[0]) if key else 0
+
+    def commands(self, run_id: str, *, after: int = 0, state: str | None = None) -> list[Command]:
+        """The commands of a run after the cursor, in order."""
+        query = (
+            select(_commands)
+            .where(_commands.c.run_id == run_id, _commands.c.id > after)
+            .order_by(_commands.c.id)
+        )
+        if state is not None:
+            query = query.where(_commands.c.state == state)
+        with self._reading() as connection:
+            return [_command(row) for row in connection.execute(query)]
+
+    def history(self, run_id: str) -> list[Command]:
+        """The commands that were applied to a run, in the order of their steps."""
+        query = (
+            select(_commands)
+            .where(_commands.c.run_id == run_id, _commands.c.state == "applied")
+            .order_by(_commands.c.applied_step, _commands.c.id)
+        )
+        with self._reading() as connection:
+            return [_command(row) for row in connection.execute(query)]
+
+    def settle_command(
+        self, command_id: int, *, applied_step: int | None, reason: str | None = None
+    ) -> None:
+        """Acknowledge a command: applied at a step, or refused with a reason."""
+        values = {
+            "state": "applied" if reason is None else "refused",
+            "applied_step": applied_step,
+            "reason": reason,
+        }
+        with self._writing() as connection:
+            connection.execute(
+                update(_commands).where(_commands.c.id == command_id).values(**clean(values))
+            )
+
+
+def _command(row: Row[Any]) -> Command:
+    return Command(
+        row.id,
+        row.run_id,
+        CommandKind(row.kind),
+        row.payload,
+        row.created_at,
+        row.state,
+        row.applied_step,
+        row.reason,
+        row.token,
+        CommandSource(row.source),
+    )
