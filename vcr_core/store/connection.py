@@ -31,7 +31,7 @@ CURES = (
     ("server closed the connection", "the server was shut down or restarted. Try again"),
     ("connection", "the server cannot be reached. Start it, or look at the network"),
 )
-CHOOSE = "or choose another store with VCR_LAB_STORE or another folder with VCR_LAB_HOME"
+CHOOSE = "or choose another file with VCR_LAB_STORE or another folder with VCR_LAB_HOME"
 
 
 class Connected:
