@@ -58,7 +58,7 @@ CASES: dict[str, tuple[AugmentationConfig, list[object]]] = {
 
 
 class Pictures(Dataset[tuple[torch.Tensor, int]]):
-    """Pictures in memory, as torchvision's CIFAR-10 keeps them: an array a picture, opened by PIL."""
+    """Pictures in memory, as torchvision's CIFAR-10 keeps them: arrays, opened by PIL."""
 
     def __init__(self, pixels: torch.Tensor, transform: Callable[[object], torch.Tensor]) -> None:
         self.pixels = pixels.permute(0, 2, 3, 1).contiguous().numpy()
