@@ -23,6 +23,7 @@ from vcr_core.models.catalog import MODELS
 TITLES = {
     "data": "Data",
     "augmentation": "Augmentation",
+    "objective": "Objective",
     "model": "Network",
     "regularizer": "Regularisation",
     "optimizer": "Optimiser",

@@ -7,6 +7,7 @@ whether it may be changed while the run trains (``live``).
     RunConfig
     ├── data         DataConfig          which images, which factor is learned, how many
     ├── augmentation AugmentationConfig  how images are varied each time they are seen
+    ├── objective    ObjectiveConfig     what is minimised: naming a factor, SimCLR, VICReg
     ├── model        ModelConfig         which network
     ├── regularizer  RegularizerConfig   the two weights of VCR and where it acts
     ├── optimizer    OptimizerConfig     AdamW, its learning rate and schedule
@@ -31,7 +32,7 @@ from vcr_core.config.editing import (
     parse_text,
     validate,
 )
-from vcr_core.config.learning import AugmentationConfig
+from vcr_core.config.learning import AugmentationConfig, ObjectiveConfig
 from vcr_core.config.sections import (
     SECTIONS,
     DataConfig,
@@ -51,6 +52,7 @@ __all__ = [
     "DataConfig",
     "ExecutionConfig",
     "ModelConfig",
+    "ObjectiveConfig",
     "OptimizerConfig",
     "RegularizerConfig",
     "RunConfig",

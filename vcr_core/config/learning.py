@@ -2,7 +2,23 @@
 
 from __future__ import annotations
 
+from typing import Annotated, Literal
+
+from pydantic import Field
+
 from vcr_core.config.base import Section, setting
+
+Objective = Literal["supervised", "simclr", "vicreg"]
+#: The keys of ``vcr_core.regularization.rivals.RIVALS``; a test holds the two together.
+Rival = Literal[
+    "none",
+    "weight-decay",
+    "dropout",
+    "decov",
+    "spectral-decoupling",
+    "weak-sigreg",
+    "vicreg",
+]
 
 
 class AugmentationConfig(Section):
@@ -46,3 +62,51 @@ class AugmentationConfig(Section):
         """Whether anything is varied at all."""
         shares = (self.crop_padding, self.flip, self.jitter * self.jitter_share, self.grey)
         return self.smallest_crop < 1 or any(share > 0 for share in (*shares, self.blur))
+
+
+class ObjectiveConfig(Section):
+    """What the network is trained for, before any regularisation."""
+
+    name: Objective = setting(
+        "supervised",
+        "Objective",
+        "'supervised' names the source factor. 'simclr' and 'vicreg' see no label: they pull two "
+        "augmented views of an image together. A classifier beside them, whose gradient the "
+        "network never feels, measures the source factor.",
+    )
+    label_smoothing: float = setting(
+        0.0,
+        "Label smoothing",
+        "Supervised: the share of every label that is spread over all classes.",
+        ge=0.0,
+        lt=1.0,
+    )
+    mixup: float = setting(
+        0.0,
+        "Mixup",
+        "Supervised: images and labels of a batch are mixed in pairs by a share drawn from "
+        "Beta(this, this). 0 switches it off.",
+        ge=0.0,
+        le=10.0,
+    )
+    projector: tuple[Annotated[int, Field(ge=2, le=8192)], ...] = setting(
+        (256, 128),
+        "Projector",
+        "Self-supervised: sizes of the layers between the features and the loss. Thrown away "
+        "after training.",
+        unit="features",
+        min_length=1,
+        max_length=4,
+    )
+    temperature: float = setting(
+        0.5, "Temperature", "SimCLR: lower makes the most alike images count more.", gt=0.0, le=10.0
+    )
+    invariance: float = setting(
+        25.0, "Invariance", "VICReg: weight of the distance between two views.", ge=0.0, le=1e4
+    )
+    variance: float = setting(
+        25.0, "Variance", "VICReg: weight of its own variance term.", ge=0.0, le=1e4
+    )
+    covariance: float = setting(
+        1.0, "Covariance", "VICReg: weight of its own covariance term.", ge=0.0, le=1e4
+    )

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from vcr_core.config.base import Section, setting
-from vcr_core.config.learning import AugmentationConfig
+from vcr_core.config.learning import AugmentationConfig, ObjectiveConfig, Rival
 from vcr_core.datasets.catalog import dataset_info
 from vcr_core.errors import ConfigError
 from vcr_core.models.catalog import MODELS, block_names
@@ -156,6 +156,27 @@ class RegularizerConfig(Section):
         "or names and patterns of layers.",
         min_length=1,
     )
+    rival: Rival = setting(
+        "none",
+        "Rival",
+        "Another regulariser at the same layers, beside or instead of VCR, to compare it with.",
+    )
+    rival_weight: float = setting(
+        0.0,
+        "Rival weight",
+        "How strongly the rival pulls; for 'dropout' the share of features that is dropped.",
+        ge=0.0,
+        le=1e6,
+    )
+
+    @model_validator(mode="after")
+    def _rival_fits(self) -> RegularizerConfig:
+        if self.rival == "dropout" and self.rival_weight >= 1:
+            raise ConfigError(
+                f"expected a share below 1 for 'dropout', got {self.rival_weight:g}",
+                field="regularizer.rival_weight",
+            )
+        return self
 
 
 class OptimizerConfig(Section):
@@ -270,6 +291,7 @@ class RunConfig(Section):
 
     data: DataConfig = DataConfig()
     augmentation: AugmentationConfig = AugmentationConfig()
+    objective: ObjectiveConfig = ObjectiveConfig()
     model: ModelConfig = ModelConfig()
     regularizer: RegularizerConfig = RegularizerConfig()
     optimizer: OptimizerConfig = OptimizerConfig()
@@ -291,7 +313,24 @@ class RunConfig(Section):
         for target in self.transfer.targets:
             self._check_target(target)
         self._check_layers()
+        self._check_objective()
         return self
+
+    def _check_objective(self) -> None:
+        if self.objective.name == "supervised":
+            return
+        if not self.augmentation.is_on:
+            raise ConfigError(
+                f"expected some augmentation for '{self.objective.name}', got none: two views of "
+                "an image would be the same; set augmentation.smallest_crop=0.3, for example",
+                field="objective.name",
+            )
+        if self.regularizer.rival == "spectral-decoupling":
+            raise ConfigError(
+                f"expected a rival that acts without labels for '{self.objective.name}', got "
+                "'spectral-decoupling', which acts on the logits",
+                field="regularizer.rival",
+            )
 
     def _check_layers(self) -> None:
         names = block_names(self.model.name, hidden=self.model.hidden)

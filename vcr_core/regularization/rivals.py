@@ -29,6 +29,7 @@ from vcr_core.regularization.terms import (
 from vcr_core.regularization.where import Layers, resolve_layers
 
 SKETCHED_DIRECTIONS = 64
+STEPS_APART = 1_000_003  # between the sketches of two seeds
 
 
 def decov(z: Tensor) -> Tensor:
@@ -115,6 +116,7 @@ class AttachedRival:
         self._model = model
         self._pending: list[Tensor] = []
         self._penalty: Tensor | None = None
+        self._seed = seed
         self._generator = torch.Generator().manual_seed(seed)
         self.set_strength(strength)
         places: dict[str, Sequence[str]] = {"output": ("",), "weights": (), "nowhere": ()}
@@ -132,6 +134,10 @@ class AttachedRival:
             raise ConfigError(
                 f"expected a share from 0 up to but not 1, got {strength!r}", field="strength"
             )
+
+    def begin_step(self, step: int) -> None:
+        """Let the sketches of a step depend on the seed and the step alone."""
+        self._generator.manual_seed(self._seed * STEPS_APART + step)
 
     def penalty(self) -> Tensor:
         """Strength times the penalty of all training forwards since the last call."""

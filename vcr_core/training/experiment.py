@@ -14,8 +14,9 @@ from vcr_core.datasets.augmentation import Augmentation
 from vcr_core.errors import ConfigError
 from vcr_core.models import Model
 from vcr_core.regularization import Regularization, attach
+from vcr_core.regularization.rivals import AttachedRival, attach_rival
 from vcr_core.training.cadence import Cadence, cadence
-from vcr_core.training.objectives import Objective, supervised
+from vcr_core.training.objectives import Objective, add_projector, objective_of, supervised
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,18 @@ class Experiment:
     cadence: Cadence
     objective: Objective = supervised
     augmentation: Augmentation | None = None
+    rival: AttachedRival | None = None
+
+    def penalty(self) -> Tensor:
+        """What joins the task's loss: VCR's penalty and, where there is one, its rival's."""
+        penalty = self.regularization.penalty()
+        return penalty if self.rival is None else penalty + self.rival.penalty()
+
+    def remove(self) -> None:
+        """Take the regularisers off the model."""
+        self.regularization.remove()
+        if self.rival is not None:
+            self.rival.remove()
 
 
 def prepare(config: RunConfig) -> Experiment:
@@ -49,7 +62,10 @@ def prepare(config: RunConfig) -> Experiment:
     data = load_data(config.data, seed=config.seed)
     _check_batch(config, len(data.train.images))
     torch.manual_seed(config.seed)
-    model = build_model(config.model, data, source=config.data.source, seed=config.seed).to(device)
+    model = build_model(config.model, data, source=config.data.source, seed=config.seed)
+    add_projector(model, config.objective, seed=config.seed)
+    model.to(device)
+    rival = build_rival(model, config)
     return Experiment(
         config=config,
         device=device,
@@ -68,6 +84,8 @@ def prepare(config: RunConfig) -> Experiment:
         tasks=_tasks(config, data, device),
         cadence=cadence(config, train_size=len(data.train.images)),
         augmentation=build_augmentation(config, data, device),
+        objective=objective_of(config, rival),
+        rival=rival,
     )
 
 
@@ -134,6 +152,20 @@ def attach_regularizer(model: torch.nn.Module, config: RunConfig) -> Regularizat
         target_std=settings.target_std,
         eps=settings.eps,
         threshold=settings.threshold,
+    )
+
+
+def build_rival(model: torch.nn.Module, config: RunConfig) -> AttachedRival | None:
+    """The rival that a configuration asks for, at the layers where VCR acts."""
+    settings = config.regularizer
+    if settings.rival == "none":
+        return None
+    return attach_rival(
+        settings.rival,
+        model,
+        strength=settings.rival_weight,
+        layers=config.layer_names,
+        seed=config.seed,
     )
 
 

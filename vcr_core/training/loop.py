@@ -116,7 +116,7 @@ class Trainer:
         self._set_learning_rate()
         experiment.model.train()
         loss = experiment.objective(experiment, batch, self.step)
-        penalty = experiment.regularization.penalty()
+        penalty = experiment.penalty()
         ratios = self._gradient_ratios(loss)
         experiment.optimizer.zero_grad(set_to_none=True)
         (loss + penalty).backward()  # type: ignore[no-untyped-call]
@@ -263,4 +263,4 @@ def train(experiment: Experiment, channel: Channel) -> Outcome:
     try:
         return Trainer(experiment, channel).run()
     finally:
-        experiment.regularization.remove()
+        experiment.remove()

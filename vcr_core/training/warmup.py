@@ -19,7 +19,7 @@ def warm_up(config: RunConfig, *, threads: int) -> None:
     images = experiment.train_images[: config.training.batch_size]
     rows = torch.arange(config.training.batch_size, device=experiment.device)
     loss = experiment.objective(experiment, rows, 1)
-    (loss + experiment.regularization.penalty()).backward()  # type: ignore[no-untyped-call]
+    (loss + experiment.penalty()).backward()  # type: ignore[no-untyped-call]
     experiment.optimizer.step()
     extract_features(experiment.model, images)
-    experiment.regularization.remove()
+    experiment.remove()
