@@ -13,7 +13,13 @@ from torch import Tensor
 from vcr_core.datasets import TransferTask
 from vcr_core.errors import DataError, FeatureError
 from vcr_core.models import Model, build
-from vcr_core.transfer import FrozenFeatures, extract_features, fit_probe, probe_all
+from vcr_core.transfer import (
+    FrozenFeatures,
+    extract_features,
+    fit_probe,
+    fit_probes,
+    probe_all,
+)
 
 
 @pytest.fixture(scope="module")
@@ -57,6 +63,35 @@ def test_two_classes_give_the_same_probabilities_as_scikit_learn(
     np.testing.assert_allclose(probabilities, oracle.predict_proba(z), atol=2e-3)
 
 
+def test_float32_probes_agree_with_scikit_learn_in_accuracy(digits: tuple[Tensor, Tensor]) -> None:
+    x, y = digits[0].float(), digits[1]
+    probe = fit_probe(x[:1000], y[:1000], l2=1e-2)
+    assert probe.weights.dtype is torch.float32
+    scaler = StandardScaler().fit(x[:1000])
+    oracle = LogisticRegression(C=1 / (1e-2 * 1000), max_iter=1000)
+    oracle.fit(scaler.transform(x[:1000]), y[:1000])
+    assert probe.accuracy(x[1000:], y[1000:]) == pytest.approx(
+        oracle.score(scaler.transform(x[1000:]), y[1000:]), abs=2.5e-3
+    )
+
+
+def test_probes_fitted_together_are_those_fitted_alone(digits: tuple[Tensor, Tensor]) -> None:
+    """Targets with 2, 10 and 3 classes share the features, not each other's answers."""
+    x, y = digits
+    targets, classes = [y % 2, y, y % 3], [2, 10, 3]
+    together = fit_probes(x, targets, num_classes=classes, l2=1e-2)
+    for probe, labels, count in zip(together, targets, classes, strict=True):
+        alone = fit_probe(x, labels, num_classes=count, l2=1e-2)
+        assert probe.weights.shape == (64, count)
+        assert probe.converged
+        torch.testing.assert_close(probe.weights, alone.weights, atol=1e-4, rtol=0)
+
+
+def test_labels_outside_the_classes_are_refused() -> None:
+    with pytest.raises(DataError, match=r"expected probe labels from 0 to 1, .* got 2"):
+        fit_probe(torch.randn(6, 3), torch.arange(6) % 3, num_classes=2)
+
+
 def test_strongly_correlated_features_need_few_iterations() -> None:
     draws = torch.Generator().manual_seed(0)
     labels = torch.randint(4, (800,), generator=draws)
@@ -81,7 +116,7 @@ def test_constant_features_give_finite_weights() -> None:
     features = torch.cat([torch.full((60, 3), 1e4), torch.randn(60, 2)], dim=1)
     probe = fit_probe(features, torch.arange(60) % 3)
     assert torch.isfinite(probe.weights).all()
-    torch.testing.assert_close(probe.weights[:3], torch.zeros(3, 3, dtype=torch.float64))
+    torch.testing.assert_close(probe.weights[:3], torch.zeros(3, 3))
 
 
 def test_features_that_are_all_constant_are_read_at_the_commonest_class() -> None:

@@ -4,12 +4,9 @@ The probe minimises, over weights W (D, K) and bias b (K,),
 
     mean cross-entropy(standardised features @ W + b, labels) + l2 / 2 · ‖W‖²
 
-by L-BFGS from zero, in float64 where the device has it: the objective is convex, so the answer
+by L-BFGS from zero, in the features' own precision: the objective is convex, so the answer
 depends on the features alone. It is scikit-learn's ``LogisticRegression(C=1 / (l2 · N))``.
-
-Features of a trained network are strongly correlated, which makes plain L-BFGS slow. It works on
-V with W = P V instead, P = (R + 4 K · l2 · I)^(-1/2) with R the features' correlation matrix: the
-same minimum, seen through coordinates in which the objective is nearly round.
+Probes on the same features are fitted together: see :mod:`vcr_core.transfer.softmax`.
 """
 
 from __future__ import annotations
@@ -20,128 +17,152 @@ from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
-from vcr_core.errors import DataError, FeatureError
+from vcr_core.transfer.checks import check_features, check_labels
+from vcr_core.transfer.lbfgs import minimise
+from vcr_core.transfer.softmax import SharedRows, Spectrum, spectrum
 
 if TYPE_CHECKING:
     from vcr_core.datasets import TransferTask
 
 DEFAULT_L2 = 1e-3
-MAX_ITERATIONS = 200
-#: The objective's curvature is about R / (4 K) + l2 where a probe has become fairly sure.
-SHIFT = 4.0
+MAX_EVALUATIONS = 500
 #: The solver stops where no entry of the gradient is larger.
 GRADIENT_TOLERANCE = {torch.float64: 1e-6, torch.float32: 1e-4}
+
+
+@dataclass(frozen=True)
+class Scaling:
+    """Mean (D,) and scale (D,) of features: the standard deviation, 1 where they are constant."""
+
+    mean: Tensor
+    scale: Tensor
+
+    def __call__(self, features: Tensor) -> Tensor:
+        """Standardised features (N, D)."""
+        return (features.to(self.mean) - self.mean).div_(self.scale)
+
+
+def scaling_of(features: Tensor) -> Scaling:
+    """The scaling of features (N, D), in float32 or float64; exact at any common offset."""
+    features = features.detach()
+    if features.dtype not in GRADIENT_TOLERANCE:
+        features = features.float()
+    spread, offset = torch.std_mean(features - features[0], dim=0, correction=0)
+    rounding = 8 * torch.finfo(features.dtype).eps * (1 + features[0].abs())
+    return Scaling(features[0] + offset, torch.where(spread > rounding, spread, 1.0))
 
 
 @dataclass(frozen=True)
 class LinearProbe:
     """A fitted probe. ``weights`` (D, K) and ``bias`` (K,) act on standardised features."""
 
-    mean: Tensor
-    scale: Tensor
+    scaling: Scaling
     weights: Tensor
     bias: Tensor
+    l2: float
     iterations: int
+    converged: bool
 
     def logits(self, features: Tensor) -> Tensor:
         """Logits (N, K) of features (N, D)."""
-        z = (features.to(self.mean) - self.mean) / self.scale
-        return z @ self.weights + self.bias
+        return torch.addmm(self.bias, self.scaling(features), self.weights)
+
+    def hits(self, features: Tensor, labels: Tensor) -> Tensor:
+        """Which of features (N, D) have their label (N,) named, (N,) bool."""
+        return self.logits(features).argmax(dim=1) == labels.to(self.bias.device)
 
     def accuracy(self, features: Tensor, labels: Tensor) -> float:
         """Share of features (N, D) whose label (N,) is named."""
-        hits = self.logits(features).argmax(dim=1) == labels.to(self.mean.device)
-        return float(hits.sum()) / len(hits)
+        return float(self.hits(features, labels).double().mean())
 
 
-def fit_probe(
+@dataclass(frozen=True)
+class ProbeData:
+    """Features (N, D) standardised once, and the labels (N, P) of P targets with K_p classes."""
+
+    scaling: Scaling
+    z: Tensor
+    labels: Tensor
+    classes: Tensor
+    spectrum: Spectrum
+
+    @classmethod
+    def of(
+        cls, features: Tensor, labels: Sequence[Tensor], num_classes: Sequence[int]
+    ) -> ProbeData:
+        """Check and standardise; raises what :func:`fit_probes` raises."""
+        check_features(features)
+        for target, classes in zip(labels, num_classes, strict=True):
+            check_labels(features, target, classes)
+        scaling = scaling_of(features)
+        z = scaling(features)
+        stacked = torch.stack([target.to(z.device) for target in labels], dim=1)
+        return cls(scaling, z, stacked, z.new_tensor(num_classes), spectrum(z))
+
+    def take(self, rows: Tensor) -> ProbeData:
+        """The same targets on some rows (M,), standardised as before."""
+        return ProbeData(self.scaling, self.z[rows], self.labels[rows], self.classes, self.spectrum)
+
+    def solve(self, l2: Sequence[float], *, start: Tensor | None = None) -> list[LinearProbe]:
+        """One probe a target, with strengths ``l2`` (P,), from weights ``start`` (P, D + 1, K)."""
+        problems = SharedRows(
+            self.z, self.labels, self.classes, self.z.new_tensor(l2), self.spectrum
+        )
+        solution = minimise(
+            problems,
+            problems.start() if start is None else start,
+            tolerance=GRADIENT_TOLERANCE[self.z.dtype],
+            max_evaluations=MAX_EVALUATIONS,
+        )
+        found = zip(
+            solution.weights,
+            self.classes.int().tolist(),
+            l2,
+            solution.evaluations.tolist(),
+            solution.converged.tolist(),
+            strict=True,
+        )
+        return [
+            LinearProbe(self.scaling, w[:-1, :k], w[-1, :k], strength, count, converged)
+            for w, k, strength, count, converged in found
+        ]
+
+
+def stack_weights(probes: Sequence[LinearProbe]) -> Tensor:
+    """Weights and biases of probes on the same features, (P, D + 1, K), zero beyond K_p."""
+    width = max(len(probe.bias) for probe in probes)
+    rows = [torch.cat([probe.weights, probe.bias[None]]) for probe in probes]
+    return torch.stack(
+        [torch.nn.functional.pad(weights, (0, width - weights.shape[1])) for weights in rows]
+    )
+
+
+def fit_probes(
     features: Tensor,
-    labels: Tensor,
+    labels: Sequence[Tensor],
     *,
-    num_classes: int | None = None,
+    num_classes: Sequence[int],
     l2: float = DEFAULT_L2,
-    max_iterations: int = MAX_ITERATIONS,
-) -> LinearProbe:
-    """Fit a linear probe to features (N, D) and labels (N,).
+) -> list[LinearProbe]:
+    """Fit a linear probe to features (N, D) for each of several labellings (N,), all together.
 
     Features are standardised by their own mean and standard deviation; a constant feature is
     left at zero.
 
     Raises:
         FeatureError: shapes that do not fit, or features that are not finite.
-        DataError: fewer than two classes among the labels.
+        DataError: fewer than two classes among some labels, or labels outside their classes.
     """
-    _check(features, labels)
-    dtype = torch.float32 if features.device.type == "mps" else torch.float64
-    features = features.detach().to(dtype)
-    labels = labels.to(features.device)
-    spread, mean = torch.std_mean(features, dim=0, correction=0)
-    scale = torch.where(spread > 1e-8 * (1 + mean.abs()), spread, torch.ones_like(spread))
-    standardised = (features - mean) / scale
-    classes = num_classes or int(labels.max()) + 1
-    solution, iterations = _minimise(standardised, labels, classes, l2, max_iterations)
-    return LinearProbe(mean, scale, solution[:-1], solution[-1], iterations)
+    return ProbeData.of(features, labels, num_classes).solve([l2] * len(labels))
 
 
-def _minimise(
-    z: Tensor, labels: Tensor, classes: int, l2: float, max_iterations: int
-) -> tuple[Tensor, int]:
-    """The minimiser (D + 1, K), bias in the last row, and the iterations it took."""
-    rounding = _preconditioner(z, SHIFT * classes * l2)
-    rounded = z @ rounding
-    solution = z.new_zeros(z.shape[1] + 1, classes).requires_grad_()
-    solver = torch.optim.LBFGS(
-        [solution],
-        max_iter=max_iterations,
-        history_size=10,
-        tolerance_grad=GRADIENT_TOLERANCE[z.dtype],
-        tolerance_change=1e-12,
-        line_search_fn="strong_wolfe",
-    )
-
-    def objective() -> Tensor:
-        solver.zero_grad()
-        logits = torch.addmm(solution[-1], rounded, solution[:-1])
-        size = (rounding @ solution[:-1]).square().sum()
-        loss = functional.cross_entropy(logits, labels) + l2 / 2 * size
-        loss.backward()  # type: ignore[no-untyped-call]
-        return loss
-
-    with torch.enable_grad():
-        solver.step(objective)  # type: ignore[no-untyped-call]
-    found = solution.detach()
-    weights = torch.cat([rounding @ found[:-1], found[-1:]])
-    return weights, int(solver.state[solution]["n_iter"])
-
-
-def _preconditioner(z: Tensor, shift: float) -> Tensor:
-    """(zᵀz/N + shift · I)^(-1/2), (D, D), for standardised features z (N, D)."""
-    correlation = z.T @ z / len(z)
-    if z.device.type == "mps":  # has no eigendecomposition
-        correlation = correlation.cpu()
-    values, vectors = torch.linalg.eigh(correlation)
-    rounding: Tensor = (vectors * (values.clamp_min(0) + shift).rsqrt()) @ vectors.T
-    return rounding.to(z.device)
-
-
-def _check(features: Tensor, labels: Tensor) -> None:
-    if features.ndim != 2 or len(features) != len(labels):
-        raise FeatureError(
-            f"expected features (N, D) and labels (N,), got {tuple(features.shape)} and "
-            f"{tuple(labels.shape)}: give one label per row of features"
-        )
-    if not bool(torch.isfinite(features).all()):
-        raise FeatureError(
-            "expected finite features, got NaN or infinity: the network diverged; "
-            "lower the learning rate or the weights"
-        )
-    if len(torch.unique(labels)) < 2:
-        raise DataError(
-            f"expected at least two classes among the {len(labels)} probe labels, got one: "
-            "give the probe more images or another target"
-        )
+def fit_probe(
+    features: Tensor, labels: Tensor, *, num_classes: int | None = None, l2: float = DEFAULT_L2
+) -> LinearProbe:
+    """Fit one linear probe to features (N, D) and labels (N,): see :func:`fit_probes`."""
+    classes = num_classes or max(1, int(labels.max()) + 1)
+    return fit_probes(features, [labels], num_classes=[classes], l2=l2)[0]
 
 
 def probe_all(
@@ -150,18 +171,28 @@ def probe_all(
     *,
     l2: float = DEFAULT_L2,
 ) -> dict[str, float]:
-    """Test accuracy of a linear probe for every task.
+    """Test accuracy of a linear probe for every task, all on the same images at once.
 
     ``features_of`` gives the features (N, D) of images; :class:`vcr_core.transfer.FrozenFeatures`
     extracts them once per image set.
     """
-    accuracies: dict[str, float] = {}
-    for task in tasks:
-        probe = fit_probe(
-            features_of(task.train_images),
-            task.train_labels,
-            num_classes=len(task.class_names),
+    accuracies = {task.name: 0.0 for task in tasks}
+    for group in on_same_images(tasks):
+        probes = fit_probes(
+            features_of(group[0].train_images),
+            [task.train_labels for task in group],
+            num_classes=[len(task.class_names) for task in group],
             l2=l2,
         )
-        accuracies[task.name] = probe.accuracy(features_of(task.test_images), task.test_labels)
+        for task, probe in zip(group, probes, strict=True):
+            test = features_of(task.test_images)
+            accuracies[task.name] = probe.accuracy(test, task.test_labels)
     return accuracies
+
+
+def on_same_images(tasks: Sequence[TransferTask]) -> list[list[TransferTask]]:
+    """Tasks in groups that share their training images."""
+    groups: dict[int, list[TransferTask]] = {}
+    for task in tasks:
+        groups.setdefault(id(task.train_images), []).append(task)
+    return list(groups.values())
