@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from vcr_core.store import Store, open_store
+
+if TYPE_CHECKING:
+    from postgres_server import PostgresServer
 
 
 @pytest.fixture(autouse=True)
@@ -25,3 +30,24 @@ def store(lab_home: Path) -> Iterator[Store]:
     opened = open_store()
     yield opened
     opened.close()
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[PostgresServer]:
+    """A real PostgreSQL server, shared by the tests of a session."""
+    if sys.platform == "win32":
+        pytest.skip("the test set-up starts PostgreSQL on Linux and macOS only")
+    from postgres_server import PostgresServer, find_programs
+
+    programs = find_programs()
+    if programs is None:
+        pytest.skip("PostgreSQL is not installed (Debian: apt-get install postgresql)")
+    server = PostgresServer(programs)
+    yield server
+    server.remove()
+
+
+@pytest.fixture
+def postgres_url(postgres_server: PostgresServer) -> str:
+    """The address of an empty PostgreSQL database of the test's own."""
+    return postgres_server.new_database()

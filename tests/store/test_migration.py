@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 import threading
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from sqlalchemy import inspect
+from sqlalchemy import create_engine, inspect, text
 
 from vcr_core.config import RunConfig
 from vcr_core.errors import StoreError
@@ -52,35 +50,64 @@ CREATE TABLE leases (
 INSERT INTO about VALUES ('application', 'vcr-lab'), ('version', '1');
 """
 MATRIX = np.arange(6, dtype="<f4").reshape(2, 3)
+CONFIG = json.dumps(RunConfig(seed=11).model_dump(mode="json"))
 
 
-@pytest.fixture
-def version_1(tmp_path: Path) -> str:
+ROWS: dict[str, list[dict[str, Any]]] = {
+    "runs": [
+        {
+            "id": "younger", "pair_id": None, "role": "single", "preset": "digits-parity",
+            "config": CONFIG, "state": "finished", "created_at": 200.0, "started_at": 201.0,
+            "finished_at": 209.0, "heartbeat_at": 208.0, "step": 7, "total_steps": 7,
+            "training_seconds": 6.5, "environment": '{"python": "3.11"}',
+            "result": '{"source_accuracy": 0.9}', "error": None,
+        },
+        {
+            "id": "older", "pair_id": "pair", "role": "baseline", "preset": "sprites-shape",
+            "config": CONFIG, "state": "failed", "created_at": 100.0, "started_at": None,
+            "finished_at": None, "heartbeat_at": None, "step": 0, "total_steps": 0,
+            "training_seconds": 0.0, "environment": None, "result": None, "error": "it broke",
+        },
+    ],
+    "metrics": [{"id": 5, "run_id": "younger", "step": 3, "name": "loss/task", "value": 0.25}],
+    "snapshots": [
+        {
+            "id": 1, "run_id": "younger", "step": 3, "layer": "blocks.0", "kind": "covariance",
+            "shape": "[2, 3]", "data": MATRIX.tobytes(),
+        }
+    ],
+    "commands": [
+        {
+            "id": 2, "run_id": "younger", "kind": "set", "payload": '{"field": "a"}',
+            "created_at": 150.0, "state": "applied", "applied_step": 4, "reason": None,
+        }
+    ],
+    "leases": [{"name": "dispatcher", "holder": "x", "heartbeat_at": 100.0, "detail": "{}"}],
+}  # fmt: skip
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def version_1(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """The address of a store of version 1 with two runs, numbers, a matrix and a command."""
-    path = tmp_path / "old.sqlite"
-    connection = sqlite3.connect(path)
-    connection.executescript(VERSION_1)
-    config = json.dumps(RunConfig(seed=11).model_dump(mode="json"))
-    runs: Sequence[tuple[Any, ...]] = [
-        ("younger", None, "single", "digits-parity", config, "finished", 200.0, 201.0, 209.0,
-         208.0, 7, 7, 6.5, '{"python": "3.11"}', '{"source_accuracy": 0.9}', None),
-        ("older", "pair", "baseline", "sprites-shape", config, "failed", 100.0, None, None,
-         None, 0, 0, 0.0, None, None, "it broke"),
-    ]  # fmt: skip
-    connection.executemany(f"INSERT INTO runs VALUES ({','.join('?' * 16)})", runs)
-    connection.execute("INSERT INTO metrics VALUES (5, 'younger', 3, 'loss/task', 0.25)")
-    connection.execute(
-        "INSERT INTO snapshots VALUES (1, 'younger', 3, 'blocks.0', 'covariance', '[2, 3]', ?)",
-        (MATRIX.tobytes(),),
-    )
-    connection.execute(
-        "INSERT INTO commands VALUES (2, 'younger', 'set', '{\"field\": \"a\"}', 150.0, 'applied',"
-        " 4, NULL)"
-    )
-    connection.execute("INSERT INTO leases VALUES ('dispatcher', 'x', 100.0, '{}')")
-    connection.commit()
-    connection.close()
-    return f"sqlite:///{path}"
+    ddl, url = VERSION_1, f"sqlite:///{tmp_path / 'old.sqlite'}"
+    if request.param == "postgresql":
+        url = request.getfixturevalue("postgres_url")
+        ddl = ddl.replace("id INTEGER NOT NULL, run_id", "id SERIAL NOT NULL, run_id")
+        ddl = ddl.replace("BLOB", "BYTEA")
+    engine = create_engine(url)
+    with engine.begin() as connection:
+        for statement in ddl.split(";"):
+            if statement.strip():
+                connection.exec_driver_sql(statement)
+        for table, rows in ROWS.items():
+            for row in rows:
+                places = ", ".join(f":{name}" for name in row)
+                words = f"INSERT INTO {table} ({', '.join(row)}) VALUES ({places})"
+                connection.execute(text(words), row)
+        if request.param == "postgresql":
+            connection.exec_driver_sql("SELECT setval('metrics_id_seq', 5)")
+    engine.dispose()
+    return url
 
 
 def test_nothing_of_a_version_1_store_is_lost(version_1: str) -> None:
@@ -107,12 +134,19 @@ def test_nothing_of_a_version_1_store_is_lost(version_1: str) -> None:
     store.close()
 
 
-def test_a_migrated_store_has_what_a_new_one_has(version_1: str, tmp_path: Path) -> None:
-    migrated, new = open_store(version_1), open_store(f"sqlite:///{tmp_path / 'new.sqlite'}")
+def test_a_migrated_store_has_what_a_new_one_has(
+    version_1: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    other = f"sqlite:///{tmp_path / 'new.sqlite'}"
+    if not version_1.startswith("sqlite"):
+        other = request.getfixturevalue("postgres_server").new_database()
+    migrated, new = open_store(version_1), open_store(other)
+    typed = not version_1.startswith("sqlite")  # SQLite's types are words without a meaning
     for table in schema.metadata.sorted_tables:
         looks = [inspect(store._engine) for store in (migrated, new)]
         columns = [
-            {c["name"]: c["nullable"] for c in look.get_columns(table.name)} for look in looks
+            {c["name"]: (c["nullable"], typed and str(c["type"])) for c in columns}
+            for columns in (look.get_columns(table.name) for look in looks)
         ]
         indexes = [
             {i["name"]: (i["column_names"], i["unique"]) for i in look.get_indexes(table.name)}

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +14,34 @@ import pytest
 from sqlalchemy import create_engine, update
 
 from vcr_core.config import RunConfig
-from vcr_core.errors import StoreError, UnknownRunError
-from vcr_core.store import CommandKind, Report, Role, RunState, Store, open_store, schema
+from vcr_core.errors import (
+    RunBusyError,
+    RunTakenError,
+    StoreError,
+    UnknownRunError,
+    UnknownStudyError,
+)
+from vcr_core.store import (
+    CommandKind,
+    CommandSource,
+    Report,
+    Role,
+    RunState,
+    Store,
+    open_store,
+    schema,
+)
 
 PROGRESS = {"step": 1, "training_seconds": 0.5}
+
+
+def together(work: Callable[[], None], count: int) -> None:
+    """The same work in several threads at once."""
+    threads = [threading.Thread(target=work) for _ in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
 
 
 def test_a_run_is_read_back_as_it_was_stored(store: Store) -> None:
@@ -104,11 +130,7 @@ def test_only_one_of_many_gets_a_queued_run(store: Store) -> None:
     def grab() -> None:
         won.append(store.move_run(run_id, before=RunState.QUEUED, after=RunState.STARTING))
 
-    threads = [threading.Thread(target=grab) for _ in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    together(grab, 8)
     assert sorted(won) == [False] * 7 + [True]
 
 
@@ -128,7 +150,195 @@ def test_an_unknown_run_is_named(store: Store) -> None:
         store.run("nobody")
 
 
-def test_sqlite_stores_use_a_write_ahead_log(store: Store, lab_home: Path) -> None:
+def test_a_run_keeps_what_it_was_made_with(store: Store) -> None:
+    parent = store.create_run(RunConfig())
+    run = store.run(
+        store.create_run(
+            RunConfig(),
+            owner="ada",
+            name="first try",
+            tags=["a", "b"],
+            study_id="s1",
+            trial=3,
+            parent_id=parent,
+            parent_step=40,
+            auto_resume=True,
+        )
+    )
+    assert (run.owner, run.name, run.tags, run.study_id, run.trial) == (
+        "ada",
+        "first try",
+        ["a", "b"],
+        "s1",
+        3,
+    )
+    assert (run.parent_id, run.parent_step, run.auto_resume) == (parent, 40, True)
+    assert [found.id for found in store.runs(owner="ada")] == [run.id]
+    assert [found.id for found in store.runs(study_id="s1")] == [run.id]
+    assert store.count_runs() == 2
+    assert store.count_runs(owner="ada", states=[RunState.FINISHED]) == 0
+
+
+def test_a_summary_is_the_run_without_its_configuration(store: Store) -> None:
+    run_id = store.create_run(RunConfig(), owner="ada")
+    store.update_run(run_id, result={"source_accuracy": 0.5}, error="no\x00thing")
+    (summary,) = store.summaries()
+    run = store.run(run_id)
+    assert run.error == "nothing"
+    for field in fields(summary):
+        assert getattr(summary, field.name) == getattr(run, field.name)
+
+
+def test_results_that_are_not_finite_are_kept_as_missing(store: Store) -> None:
+    run_id = store.create_run(RunConfig())
+    store.update_run(run_id, result={"a": float("nan"), "b": [1.0, float("inf")]})
+    assert store.run(run_id).result == {"a": None, "b": [1.0, None]}
+
+
+def test_runs_are_listed_by_number_when_the_clock_is_set_back(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = store.create_run(RunConfig())
+    monkeypatch.setattr("time.time", lambda: 1000.0)
+    second = store.create_run(RunConfig())
+    assert [run.id for run in store.runs()] == [second, first]
+    assert store.queue() == [first, second]
+
+
+def test_a_command_with_a_known_token_is_the_first_one_again(store: Store) -> None:
+    run_id, other = store.create_run(RunConfig()), store.create_run(RunConfig())
+    first = store.add_command(run_id, CommandKind.PAUSE, token="click-1")
+    assert store.add_command(run_id, CommandKind.PAUSE, token="click-1") == first
+    assert store.add_command(run_id, CommandKind.RESUME, token="click-2") != first
+    assert store.add_command(other, CommandKind.PAUSE, token="click-1") != first
+    store.add_command(run_id, CommandKind.STOP, source=CommandSource.RUN)
+    store.add_command(run_id, CommandKind.STOP)
+    found = store.commands(run_id)
+    assert [command.token for command in found] == ["click-1", "click-2", None, None]
+    assert [command.source for command in found].count(CommandSource.RUN) == 1
+
+
+def test_a_command_that_is_sent_many_times_at_once_counts_once(store: Store) -> None:
+    run_id = store.create_run(RunConfig())
+    ids: list[int] = []
+
+    def click() -> None:
+        ids.append(store.add_command(run_id, CommandKind.PAUSE, token="click"))
+
+    together(click, 8)
+    assert len(set(ids)) == 1
+    assert len(store.commands(run_id)) == 1
+
+
+def test_the_history_is_what_was_applied_in_order_of_steps(store: Store) -> None:
+    run_id = store.create_run(RunConfig())
+    late, early, refused = (store.add_command(run_id, CommandKind.SET) for _ in range(3))
+    store.settle_command(late, applied_step=9)
+    store.settle_command(early, applied_step=2)
+    store.settle_command(refused, applied_step=None, reason="no such field")
+    assert [command.id for command in store.history(run_id)] == [early, late]
+
+
+def test_commands_and_numbers_for_an_unknown_run_are_refused(store: Store) -> None:
+    with pytest.raises(UnknownRunError, match="got 'nobody'"):
+        store.add_command("nobody", CommandKind.STOP)
+    with pytest.raises(UnknownRunError, match="got 'nobody'"):
+        store.write_reports("nobody", [Report(1, {"loss/task": 1.0}, {})], progress={})
+    with pytest.raises(UnknownRunError, match="got 'nobody'"):
+        store.update_run("nobody", step=1)
+
+
+def test_owners_take_turns_in_the_queue(store: Store) -> None:
+    ada = [store.create_run(RunConfig(), owner="ada") for _ in range(3)]
+    bob = [store.create_run(RunConfig(), owner="bob") for _ in range(2)]
+    assert store.queue() == [ada[0], bob[0], ada[1], bob[1], ada[2]]
+    assert [store.queue_position(run_id) for run_id in ada] == [1, 3, 5]
+    assert store.move_run(ada[0], before=RunState.QUEUED, after=RunState.STARTING)
+    assert store.queue() == [bob[0], ada[1], bob[1], ada[2]]
+    assert store.queue_position(ada[0]) is None
+
+
+def test_each_start_of_a_run_is_an_attempt_and_an_old_one_may_not_write(store: Store) -> None:
+    run_id = store.create_run(RunConfig())
+    assert store.move_run(run_id, before=RunState.QUEUED, after=RunState.STARTING)
+    assert store.run(run_id).attempt == 1
+    report = [Report(1, {"loss/task": 1.0}, {})]
+    store.write_reports(run_id, report, progress=PROGRESS, attempt=1)
+    assert store.move_run(run_id, before=RunState.STARTING, after=RunState.INTERRUPTED)
+    assert store.move_run(run_id, before=RunState.INTERRUPTED, after=RunState.STARTING)
+    with pytest.raises(RunTakenError, match=r"attempt 2, this was 1"):
+        store.write_reports(run_id, report, progress={"step": 99}, attempt=1)
+    with pytest.raises(RunTakenError, match="writes nothing more"):
+        store.update_run(run_id, step=99, attempt=1)
+    assert store.run(run_id).step == 1
+    assert len(store.metrics(run_id)) == 1
+    store.update_run(run_id, step=2, attempt=2)
+    assert store.run(run_id).step == 2
+
+
+def test_a_deleted_run_is_hidden_until_it_is_restored_or_purged(store: Store) -> None:
+    run_id, other = store.create_run(RunConfig()), store.create_run(RunConfig())
+    store.write_reports(run_id, [Report(1, {"loss/task": 1.0}, {})], progress={})
+    store.delete_run(run_id)
+    assert [run.id for run in store.runs()] == [other]
+    assert store.queue() == [other]
+    assert not store.move_run(run_id, before=RunState.QUEUED, after=RunState.STARTING)
+    assert len(store.summaries(include_deleted=True)) == 2
+    store.restore_run(run_id)
+    assert store.queue() == [run_id, other]
+    store.delete_run(run_id)
+    assert store.purge(older_than=3600) == []
+    assert store.purge() == [run_id]
+    with pytest.raises(UnknownRunError):
+        store.run(run_id)
+    assert store.metrics(run_id) == []
+
+
+def test_a_run_in_work_is_not_deleted(store: Store) -> None:
+    run_id = store.create_run(RunConfig(), state=RunState.RUNNING)
+    with pytest.raises(RunBusyError, match=f"run {run_id} is running: stop it first"):
+        store.delete_run(run_id)
+    assert store.run(run_id).deleted_at is None
+
+
+def test_studies_are_kept_with_what_they_found(store: Store) -> None:
+    study_id = store.create_study("weights", {"grid": [1, 2]})
+    assert store.study(study_id).spec == {"grid": [1, 2]}
+    store.update_study(study_id, state="finished", result={"best": 2})
+    (study,) = store.studies()
+    assert (study.state, study.result) == ("finished", {"best": 2})
+    with pytest.raises(UnknownStudyError, match="got 'none'"):
+        store.study("none")
+    with pytest.raises(UnknownStudyError, match="got 'none'"):
+        store.update_study("none", state="finished")
+
+
+def test_a_reader_misses_nothing_while_many_write_to_one_run(store: Store) -> None:
+    """Ids of transactions that overlap are given out in one order and seen in another."""
+    run_id = store.create_run(RunConfig())
+    writers, rounds, each = 6, 8, 20
+
+    def write() -> None:
+        for step in range(rounds):
+            numbers = {f"{threading.get_ident()}/{name}": float(name) for name in range(each)}
+            store.write_reports(run_id, [Report(step, numbers, {})], progress={})
+            store.add_command(run_id, CommandKind.SET)
+
+    threads = [threading.Thread(target=write) for _ in range(writers)]
+    for thread in threads:
+        thread.start()
+    seen: list[int] = []
+    asked: list[int] = []
+    running = True
+    while running:
+        running = any(thread.is_alive() for thread in threads)
+        seen += [metric.id for metric in store.metrics(run_id, after=seen[-1] if seen else 0)]
+        asked += [c.id for c in store.commands(run_id, after=asked[-1] if asked else 0)]
+    assert len(seen) == writers * rounds * each
+    assert len(asked) == writers * rounds
+
+
+def test_sqlite_stores_use_a_write_ahead_log(sqlite_store: Store, lab_home: Path) -> None:
     with sqlite3.connect(lab_home / "runs.sqlite") as connection:
         mode = connection.execute("PRAGMA journal_mode").fetchone()[0]
     connection.close()
@@ -145,11 +355,7 @@ def test_stores_that_are_created_at_the_same_moment_all_open(tmp_path: Path) -> 
         except StoreError as error:
             errors.append(error)
 
-    threads = [threading.Thread(target=create) for _ in range(6)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    together(create, 6)
     assert errors == []
 
 
@@ -190,8 +396,8 @@ def test_a_folder_that_is_not_there_is_said(tmp_path: Path) -> None:
         open_store(f"sqlite:///{tmp_path / 'missing' / 'runs.sqlite'}")
 
 
-def test_a_read_only_store_is_refused(store: Store, lab_home: Path) -> None:
-    store.close()
+def test_a_read_only_store_is_refused(sqlite_store: Store, lab_home: Path) -> None:
+    sqlite_store.close()
     path = lab_home / "runs.sqlite"
     with pytest.raises(StoreError, match="the file is read-only"):
         open_store(f"sqlite:///file:{path}?mode=ro&uri=true")

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from sqlalchemy import URL, Connection, Engine, select
-from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from vcr_core.errors import StoreError, UnknownRunError
@@ -31,6 +32,8 @@ CURES = (
     ("server closed the connection", "the server was shut down or restarted. Try again"),
     ("connection", "the server cannot be reached. Start it, or look at the network"),
 )
+LASTING = ("password authentication", "does not exist", "could not translate host")
+RECONNECT_SECONDS = 10.0
 CHOOSE = "or choose another file with VCR_LAB_STORE or another folder with VCR_LAB_HOME"
 
 
@@ -46,6 +49,18 @@ class Connected:
         """Give the connections back."""
         self._engine.dispose()
 
+    def _connect(self) -> Connection:
+        """A connection; where a server is being restarted, wait for it for a while."""
+        deadline = time.monotonic() + RECONNECT_SECONDS
+        while True:
+            try:
+                return self._engine.connect()
+            except OperationalError as error:
+                lasting = any(sign in str(error.orig).lower() for sign in LASTING)
+                if self._engine.dialect.name == "sqlite" or lasting or time.monotonic() > deadline:
+                    raise
+                time.sleep(0.1)
+
     @contextmanager
     def _reading(self) -> Iterator[Connection]:
         """A connection to read with.
@@ -53,7 +68,7 @@ class Connected:
         Raises:
             StoreError: the database does not answer.
         """
-        with translated(self._engine.url), self._engine.connect() as connection:
+        with translated(self._engine.url), self._connect() as connection:
             yield connection
 
     @contextmanager
@@ -67,7 +82,7 @@ class Connected:
             UnknownRunError: the store holds no run ``run_id``.
             StoreError: the database does not answer, or cannot be written.
         """
-        with translated(self._engine.url), self._engine.begin() as connection:
+        with translated(self._engine.url), self._connect() as connection, connection.begin():
             begin_write(connection)
             if run_id is not None:
                 lock_run(connection, run_id)
