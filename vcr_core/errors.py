@@ -8,6 +8,8 @@
     ├── DataError          a data set that is missing, empty or broken
     ├── TrainingDivergedError  a loss that is no longer finite
     ├── StoreError         the store file: not ours, read-only, of a newer version
+    ├── LimitError         more than an owner may have on this server
+    ├── ClusterError       a cluster that cannot be reached
     ├── UnknownRunError    a run id that the store does not hold (also a LookupError)
     ├── UnknownStudyError  a study id that the store does not hold (also a LookupError)
     ├── RunBusyError       a run that a worker has, where that is in the way
@@ -68,6 +70,14 @@ class TrainingDivergedError(VcrLabError):
 
 class StoreError(VcrLabError):
     """A store that cannot be opened or written."""
+
+
+class LimitError(VcrLabError):
+    """More than an owner may have on this server."""
+
+
+class ClusterError(VcrLabError):
+    """A cluster that cannot be reached or cannot run a worker."""
 
 
 class UnknownRunError(VcrLabError, LookupError):

@@ -9,18 +9,24 @@ Only ``worker`` and ``runner`` import torch.
 
 from __future__ import annotations
 
+from vcr_core.execution.devices import slots, threads_per_worker
 from vcr_core.execution.launch import (
     dispatcher_alive,
     ensure_dispatcher,
-    slots,
     submit,
     submit_pair,
-    threads_per_worker,
 )
+from vcr_core.execution.limits import Limits, load_limits
+from vcr_core.execution.queue import Place, place, places
 
 __all__ = [
+    "Limits",
+    "Place",
     "dispatcher_alive",
     "ensure_dispatcher",
+    "load_limits",
+    "place",
+    "places",
     "slots",
     "submit",
     "submit_pair",

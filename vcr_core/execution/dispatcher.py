@@ -1,69 +1,43 @@
-"""The dispatcher: gives queued runs to warm workers and notices workers that die.
+"""The dispatcher: gives queued runs to warm workers and notices workers that die or hang.
 
-One dispatcher acts per store: it holds a lease and renews it at every round. It keeps ``slots``
-worker processes, each with torch imported, waiting on its standard input for the id of a run.
-It never imports torch itself.
+One dispatcher serves a store: it holds a lease and renews it every second. Others wait, and take
+over within seconds when it falls silent. It keeps two workers warm, has at most as many as there
+are slots, and never imports torch itself. No clock of another process is trusted: a sign of life
+is a change that this process saw.
 """
 
 from __future__ import annotations
 
 import argparse
+import logging
 import os
 import signal
-import subprocess
+import socket
+import sys
 import time
 import uuid
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import psutil
 
-from vcr_core import paths
-from vcr_core.execution.launch import (
-    DISPATCHER_LEASE,
-    LEASE_PATIENCE_SECONDS,
-    slots,
-    start_detached,
-    threads_per_worker,
-)
-from vcr_core.store import Run, RunState, Store, open_store
+from vcr_core.errors import ConfigError, StoreError, UnknownRunError, VcrLabError
+from vcr_core.execution.devices import Slot, machine
+from vcr_core.execution.guard import Guard
+from vcr_core.execution.launch import DISPATCHER_LEASE, LEASE_PATIENCE_SECONDS, holder_is_dead
+from vcr_core.execution.limits import Limits, load_limits
+from vcr_core.execution.queue import ACTIVE
+from vcr_core.execution.workers import Crew, LocalCrew, Worker
+from vcr_core.store import RunState, Store, open_store
 
-ROUND_SECONDS = 0.1
+ROUND_SECONDS = 0.05
 BEAT_SECONDS = 1.0
-SILENCE_SECONDS = 8.0
-LOG_LINES = 30
+WARM_WORKERS = 2
+IDLE_SECONDS = 60.0
 HIRE_TRIES = 3
 LONGEST_HIRE_PAUSE_SECONDS = 30.0
-ACTIVE = (RunState.STARTING, RunState.RUNNING, RunState.PAUSED)
-
-
-@dataclass
-class Worker:
-    """A warm process, and the run it was given, if any."""
-
-    process: subprocess.Popen[bytes]
-    log: Path
-    run_id: str | None = None
-    log_start: int = 0
-
-    @property
-    def is_alive(self) -> bool:
-        return self.process.poll() is None
-
-    def give(self, run_id: str) -> None:
-        """Hand over a run; the worker reads its id from standard input."""
-        self.run_id = run_id
-        self.log_start = self.log.stat().st_size
-        if self.process.stdin is not None:
-            self.process.stdin.write(f"{run_id}\n".encode())
-            self.process.stdin.flush()
-
-    def last_words(self) -> str:
-        """The end of what the worker wrote since it got its run."""
-        with self.log.open("rb") as log:
-            log.seek(self.log_start)
-            text = log.read().decode(errors="replace")
-        return "\n".join(text.splitlines()[-LOG_LINES:])
+log = logging.getLogger("vcr_lab.dispatcher")
 
 
 @dataclass
@@ -71,148 +45,214 @@ class Dispatcher:
     """Serves one store until its owner is gone and no run is left."""
 
     store: Store
+    crew: Crew
     owner: psutil.Process | None
+    limits: Limits = field(default_factory=Limits)
     holder: str = field(default_factory=lambda: uuid.uuid4().hex[:12])
     workers: list[Worker] = field(default_factory=list)
+    serving: bool = False
     stopping: bool = False
     early_deaths: int = 0
     hire_after: float = 0.0
 
+    def __post_init__(self) -> None:
+        self.guard = Guard(self.store, self.limits)
+        self._slots: Sequence[Slot] = ()
+        self._orphans = 0
+        self._waiting = 0
+        self._needed_at = time.monotonic()
+
     def serve(self) -> None:
-        """Rounds until there is nothing to stay for, or somebody else has the lease."""
-        next_beat = 0.0
-        if not self._wait_for_lease():
-            return
+        """Rounds until there is nothing to stay for. A store that fails for a while is waited for.
+
+        The first word about such a failure goes to the log, and the one about its end.
+        """
+        next_beat, trouble = 0.0, ""
         try:
             while not self.stopping:
-                if time.monotonic() >= next_beat:
-                    next_beat = time.monotonic() + BEAT_SECONDS
-                    if not self._beat():
+                try:
+                    if time.monotonic() >= next_beat:
+                        next_beat = time.monotonic() + BEAT_SECONDS
+                        self._beat()
+                    if self.serving:
+                        self._round()
+                    if self._may_leave():
                         return
-                    self._fail_silent_runs()
-                self._round()
-                if self._may_leave():
-                    return
-                time.sleep(ROUND_SECONDS)
+                    if trouble:
+                        log.info("the store can be used again")
+                    trouble = ""
+                except StoreError as error:
+                    if str(error) != trouble:
+                        log.warning("%s", error)
+                    trouble = str(error)
+                    time.sleep(BEAT_SECONDS)
+                self.crew.bell.wait(ROUND_SECONDS if self.serving else BEAT_SECONDS)
+                self.crew.bell.clear()
         finally:
-            self._dismiss()
-            self.store.release_lease(DISPATCHER_LEASE, self.holder)
+            self._close()
 
-    def _wait_for_lease(self) -> bool:
-        """Take the lease; another holder has to be silent for a while before it is ours."""
-        deadline = time.monotonic() + LEASE_PATIENCE_SECONDS + BEAT_SECONDS
-        while not self._beat():
-            if self.stopping or time.monotonic() > deadline:
-                return False
-            time.sleep(ROUND_SECONDS)
-        return True
+    # ------------------------------------------------------------- every second
 
-    def _beat(self) -> bool:
+    def _beat(self) -> None:
+        """Hold the lease; see to the runs that nobody here hears of otherwise."""
+        self._slots = self.crew.slots()
+        serving = self._hold_lease()
+        if serving is not self.serving:
+            log.info("serves the store" if serving else "waits: another dispatcher serves it")
+        if self.serving and not serving:
+            self._dismiss_all()
+        self.serving = serving
+        if serving:
+            self._orphans = self.guard.look(self.workers)
+            self._let_go()
+
+    def _hold_lease(self) -> bool:
+        detail = {
+            "pid": os.getpid(),
+            "host": socket.gethostname(),
+            "machine": machine(),
+            "slots": len(self._slots),
+            "threads": self.crew.threads,
+        }
+        patience = -1.0 if self._holder_is_dead() else LEASE_PATIENCE_SECONDS
         return self.store.hold_lease(
-            DISPATCHER_LEASE,
-            self.holder,
-            patience=LEASE_PATIENCE_SECONDS,
-            detail={"pid": os.getpid(), "slots": slots(), "threads": threads_per_worker()},
+            DISPATCHER_LEASE, self.holder, patience=patience, detail=detail
         )
 
+    def _holder_is_dead(self) -> bool:
+        """Whether the lease is held by a process of this machine that is no more."""
+        lease = None if self.serving else self.store.lease(DISPATCHER_LEASE)
+        return lease is not None and holder_is_dead(lease[2])
+
+    def _let_go(self) -> None:
+        """Keep two warm workers; dismiss more once nobody has waited for a minute."""
+        if self._waiting:
+            self._needed_at = time.monotonic()
+        idle = [worker for worker in self.workers if worker.is_ready]
+        if time.monotonic() - self._needed_at > IDLE_SECONDS:
+            for worker in idle[WARM_WORKERS:]:
+                worker.dismiss()
+                self.workers.remove(worker)
+
+    # -------------------------------------------------------------- every round
+
     def _round(self) -> None:
-        """Bury the dead, free the finished, keep workers warm, give out queued runs."""
+        """Bury the dead, free the finished, give out queued runs, keep workers warm."""
         for worker in self.workers:
-            self._mourn(worker)
             self._settle(worker)
         self.workers = [worker for worker in self.workers if worker.is_alive]
-        while len(self.workers) < slots() and time.monotonic() >= self.hire_after:
-            self.workers.append(self._hire())
-        idle = [worker for worker in self.workers if worker.run_id is None]
-        if not idle:
-            return
-        queued = self.store.runs(states=[RunState.QUEUED])
-        for worker, run in zip(idle, reversed(queued), strict=False):
-            now = time.time()
-            if self.store.move_run(
-                run.id, before=RunState.QUEUED, after=RunState.STARTING, heartbeat_at=now
-            ):
-                worker.give(run.id)
+        self._assign()
+        self._hire()
+
+    def _settle(self, worker: Worker) -> None:
+        """Free a worker whose run is over; interrupt the run of a worker that died."""
+        if worker.run_id is None:
+            if not worker.is_alive:
+                self._mourn(worker)
+        elif not worker.is_alive:
+            self.guard.interrupt(worker.run_id, worker, worker.obituary())
+            worker.free()
+        elif worker.said_over:
+            self.guard.interrupt(worker.run_id, worker, "its worker gave it up")
+            worker.free()
+            self.early_deaths = 0
 
     def _mourn(self, worker: Worker) -> None:
         """Hire more slowly while workers die before they get a run; give up on waiting runs."""
-        if worker.is_alive or worker.run_id is not None:
-            return
         self.early_deaths += 1
         pause = min(2.0**self.early_deaths, LONGEST_HIRE_PAUSE_SECONDS)
         self.hire_after = time.monotonic() + pause
+        log.warning("%s before it got a run", worker.obituary())
         if self.early_deaths >= HIRE_TRIES:
-            for run in self.store.runs(states=[RunState.QUEUED]):
-                code = exit_words(worker.process.returncode)
-                self._fail(run, f"no worker could be started ({code})", worker.last_words())
+            for run_id in self.store.queue():
+                why = f"no worker could be started ({worker.obituary()})"
+                self.guard.fail(run_id, why, worker.last_words())
 
-    def _settle(self, worker: Worker) -> None:
-        """Free a worker whose run is over; fail the run of a worker that died."""
-        if worker.run_id is None:
+    def _assign(self) -> None:
+        """Give waiting runs to workers that are ready, as far as slots and limits allow."""
+        ready = [worker for worker in self.workers if worker.is_ready]
+        busy = sum(worker.run_id is not None for worker in self.workers)
+        room = len(self._slots) - busy - self._orphans
+        if room <= 0 or not (ready or len(self.workers) < len(self._slots)):
             return
-        alive = worker.is_alive
-        run = self.store.run(worker.run_id)
-        if not run.state.is_over and not alive:
-            code = worker.process.returncode
-            self._fail(run, f"the worker process died ({exit_words(code)})", worker.last_words())
-        if run.state.is_over or not alive:
-            worker.run_id = None
-            self.early_deaths = 0
+        queue = self.store.queue()
+        self._waiting = len(queue)
+        running = self._running_per_owner() if queue else Counter[str]()
+        for run_id in queue:
+            if not ready or room <= 0:
+                return
+            if self._give(ready[0], run_id, running):
+                ready.pop(0)
+                room -= 1
 
-    def _fail_silent_runs(self) -> None:
-        """Fail runs of another dispatcher's workers that have not beaten for a while."""
-        ours = {worker.run_id for worker in self.workers}
-        for run in self.store.runs(states=ACTIVE):
-            silent = time.time() - (run.heartbeat_at or run.created_at)
-            if run.id not in ours and silent > SILENCE_SECONDS:
-                self._fail(run, f"its worker process has been silent for {silent:.0f} s", "")
-
-    def _fail(self, run: Run, why: str, log: str) -> None:
-        where = f"step {run.step} of {run.total_steps}" if run.total_steps else "its start"
-        error = f"The run ended at {where}: {why}. What it had reported until then is kept."
-        error += f"\n\nThe end of its log:\n{log}" if log else ""
-        self.store.move_run(
-            run.id,
-            before=run.state,
-            after=RunState.FAILED,
-            finished_at=time.time(),
-            error=error,
+    def _give(self, worker: Worker, run_id: str, running: Counter[str]) -> bool:
+        """Claim one run for a worker and hand it over; says whether it got it."""
+        most = self.limits.running_per_owner
+        try:
+            run = self.store.run(run_id)
+            if most is not None and running[run.owner] >= most:
+                return False
+            self.limits.check(run.config)
+        except UnknownRunError:  # deleted for good meanwhile
+            return False
+        except ConfigError as error:
+            self.guard.fail(run_id, str(error), "")
+            return False
+        claimed = self.store.move_run(
+            run_id,
+            before=RunState.QUEUED,
+            after=RunState.STARTING,
+            heartbeat_at=time.time(),
+            worker=worker.name,
+            device=worker.slot.device,
+            error=None,
         )
+        if claimed:
+            running[run.owner] += 1
+            worker.give(run_id)
+        return claimed
 
-    def _hire(self) -> Worker:
-        log = paths.log_folder() / f"worker-{uuid.uuid4().hex[:8]}.log"
-        with log.open("ab") as stream:
-            process = start_detached(
-                "vcr_core.execution.worker",
-                ["--store", self.store.url, "--threads", str(threads_per_worker())],
-                log=stream,
-                stdin=subprocess.PIPE,
-            )
-        return Worker(process, log)
+    def _running_per_owner(self) -> Counter[str]:
+        if self.limits.running_per_owner is None:
+            return Counter[str]()
+        return Counter(run.owner for run in self.store.summaries(states=ACTIVE, limit=1000))
+
+    def _hire(self) -> None:
+        """Two warm workers, more where runs wait, never more than there are slots."""
+        if time.monotonic() < self.hire_after:
+            return
+        idle = sum(worker.run_id is None for worker in self.workers)
+        wanted = max(WARM_WORKERS, self._waiting) - idle
+        free = list(self._slots)
+        for worker in self.workers:
+            if worker.slot in free:
+                free.remove(worker.slot)
+        for slot in free[: max(0, wanted)]:
+            self.workers.append(self.crew.hire(slot))
+
+    # ------------------------------------------------------------------ the end
 
     def _may_leave(self) -> bool:
         if self.owner is not None and self.owner.is_running():
             return False
-        waiting = self.store.runs(states=[RunState.QUEUED], limit=1)
-        return not waiting and all(worker.run_id is None for worker in self.workers)
+        if not self.serving:
+            return True
+        busy = any(worker.run_id is not None for worker in self.workers)
+        return not busy and not self.store.queue(limit=1)
 
-    def _dismiss(self) -> None:
+    def _dismiss_all(self) -> None:
         """End idle workers; busy ones finish their run and find their standard input closed."""
         for worker in self.workers:
-            if worker.run_id is None:
-                worker.process.terminate()
-            if worker.process.stdin is not None:
-                worker.process.stdin.close()
+            worker.dismiss()
+        self.workers = []
 
-
-def exit_words(code: int | None) -> str:
-    """An exit code in words: ``killed by SIGKILL`` or ``exit code 1``."""
-    if code is not None and code < 0:
+    def _close(self) -> None:
+        self._dismiss_all()
+        self.crew.close()
         try:
-            return f"killed by {signal.Signals(-code).name}"
-        except ValueError:
-            return f"killed by signal {-code}"
-    return f"exit code {code}"
+            self.store.release_lease(DISPATCHER_LEASE, self.holder)
+        except StoreError as error:
+            log.warning("the lease was not given back: %s", error)
 
 
 def find_owner(pid: int) -> psutil.Process | None:
@@ -223,6 +263,16 @@ def find_owner(pid: int) -> psutil.Process | None:
         return None
 
 
+def serve_until_told(dispatcher: Dispatcher) -> None:
+    """Serve a store; SIGTERM ends it in order."""
+
+    def leave(_signal: int, _frame: object) -> None:
+        dispatcher.stopping = True
+
+    signal.signal(signal.SIGTERM, leave)
+    dispatcher.serve()
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Serve a store: ``python -m vcr_core.execution.dispatcher --store URL --owner PID``."""
     parser = argparse.ArgumentParser(description="Gives queued runs to warm workers.")
@@ -230,14 +280,15 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--owner", required=True, type=int, help="stay while this process lives")
     parser.add_argument("--delay", default=0.0, type=float, help="seconds before workers start")
     options = parser.parse_args(arguments)
-    dispatcher = Dispatcher(open_store(options.store), find_owner(options.owner))
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
+    owner = find_owner(options.owner)
+    try:
+        store = open_store(options.store)
+        dispatcher = Dispatcher(store, LocalCrew(store.url), owner, limits=load_limits())
+    except VcrLabError as error:
+        sys.exit(f"vcr-lab: {error}")
     dispatcher.hire_after = time.monotonic() + options.delay
-
-    def leave(_signal: int, _frame: object) -> None:
-        dispatcher.stopping = True
-
-    signal.signal(signal.SIGTERM, leave)
-    dispatcher.serve()
+    serve_until_told(dispatcher)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,8 @@ import vcr_core
 from vcr_core import paths
 from vcr_core.datasets import find_data
 from vcr_core.errors import StoreError
-from vcr_core.execution.launch import dispatcher_alive, slots, threads_per_worker
+from vcr_core.execution.devices import slots, threads_per_worker
+from vcr_core.execution.launch import dispatcher_alive
 from vcr_core.store import RunState, open_store
 
 PACKAGES = ("torch", "torchvision", "streamlit", "plotly", "pydantic", "sqlalchemy", "numpy")

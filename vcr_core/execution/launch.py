@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -13,41 +13,63 @@ import psutil
 
 from vcr_core import paths
 from vcr_core.config import RunConfig, override
-from vcr_core.store import Store
+from vcr_core.execution.devices import machine, threads_per_worker
+from vcr_core.execution.limits import load_limits
+from vcr_core.store import RunState, Store
 
 DISPATCHER_LEASE = "dispatcher"
-LEASE_PATIENCE_SECONDS = 5.0
-DEFAULT_SLOTS = 2
+LEASE_PATIENCE_SECONDS = 3.0
 
-# Dispatchers that this process started: held so that ended ones are reaped, not left as zombies.
-_started: list[subprocess.Popen[bytes]] = []
+# Dispatchers that this process started, by the store's address: so that no second one is started
+# while the first gets going, and that ended ones are reaped, not left as zombies.
+_started: dict[str, subprocess.Popen[bytes]] = {}
 
 
-def slots() -> int:
-    """How many runs train at a time on this machine: 2, so that twins run side by side.
+def submit(
+    store: Store,
+    config: RunConfig,
+    *,
+    preset: str = "custom",
+    owner: str = "",
+    auto_resume: bool = False,
+    **details: Any,
+) -> str:
+    """Queue one run; returns its id. ``details`` go to :meth:`Store.create_run`.
 
-    ``VCR_LAB_SLOTS`` sets another number.
+    Raises:
+        ConfigError: the run asks for more than this server allows.
+        LimitError: too many of this owner's runs wait already.
     """
-    chosen = os.environ.get("VCR_LAB_SLOTS", "")
-    return max(1, int(chosen)) if chosen.isdigit() else DEFAULT_SLOTS
+    ready = _allowed(store, config, owner=owner, adding=1)
+    return store.create_run(ready, preset=preset, owner=owner, auto_resume=auto_resume, **details)
 
 
-def threads_per_worker() -> int:
-    """CPU threads of every run: cores ÷ slots. More would make twins slow each other down."""
-    cores = psutil.cpu_count(logical=False) or psutil.cpu_count() or 1
-    if hasattr(os, "sched_getaffinity"):  # a container or a batch system may give us fewer
-        cores = min(cores, len(os.sched_getaffinity(0)))
-    return max(1, cores // slots())
+def submit_pair(
+    store: Store,
+    config: RunConfig,
+    *,
+    preset: str = "custom",
+    owner: str = "",
+    auto_resume: bool = False,
+) -> tuple[str, str]:
+    """Queue twins that differ in the two weights alone; returns (baseline, regularised).
+
+    Raises:
+        ConfigError: the runs ask for more than this server allows.
+        LimitError: too many of this owner's runs wait already.
+    """
+    ready = _allowed(store, config, owner=owner, adding=2)
+    return store.create_pair(ready, preset=preset, owner=owner, auto_resume=auto_resume)
 
 
-def submit(store: Store, config: RunConfig, *, preset: str = "custom") -> str:
-    """Queue one run; returns its id."""
-    return store.create_run(with_threads(config), preset=preset)
-
-
-def submit_pair(store: Store, config: RunConfig, *, preset: str = "custom") -> tuple[str, str]:
-    """Queue twins that differ in the two weights alone; returns (baseline, regularised)."""
-    return store.create_pair(with_threads(config), preset=preset)
+def _allowed(store: Store, config: RunConfig, *, owner: str, adding: int) -> RunConfig:
+    """The configuration as it is stored, once it is within this server's limits."""
+    limits = load_limits()
+    limits.check(config)
+    if limits.queued_per_owner is not None:
+        queued = store.count_runs(states=[RunState.QUEUED], owner=owner)
+        limits.check_queue(owner, queued=queued, adding=adding)
+    return with_threads(config)
 
 
 def with_threads(config: RunConfig) -> RunConfig:
@@ -58,9 +80,20 @@ def with_threads(config: RunConfig) -> RunConfig:
 
 
 def dispatcher_alive(store: Store) -> bool:
-    """Whether a dispatcher has beaten lately."""
+    """Whether a dispatcher has beaten lately, as far as this machine's clock can tell."""
     lease = store.lease(DISPATCHER_LEASE)
-    return lease is not None and lease[1] < LEASE_PATIENCE_SECONDS
+    return lease is not None and lease[1] < LEASE_PATIENCE_SECONDS and not holder_is_dead(lease[2])
+
+
+def holder_is_dead(detail: Mapping[str, Any]) -> bool:
+    """Whether a lease's holder was a process of this machine that is no more."""
+    if detail.get("machine") != machine():
+        return False
+    try:
+        process = psutil.Process(int(detail.get("pid", 0)))
+    except psutil.NoSuchProcess:
+        return True
+    return process.status() == psutil.STATUS_ZOMBIE
 
 
 def ensure_dispatcher(store: Store, *, owner_pid: int | None = None, delay: float = 0.0) -> None:
@@ -68,30 +101,40 @@ def ensure_dispatcher(store: Store, *, owner_pid: int | None = None, delay: floa
 
     It ends by itself when ``owner_pid`` (default: this process) is gone and no run is left.
     """
-    if dispatcher_alive(store):
+    for url, process in list(_started.items()):
+        if process.poll() is not None:
+            del _started[url]
+    if store.url in _started or dispatcher_alive(store):
         return
     owner = str(owner_pid or os.getpid())
     arguments = ["--store", store.url, "--owner", owner, "--delay", str(delay)]
     with (paths.log_folder() / "dispatcher.log").open("ab") as log:
-        _started[:] = [process for process in _started if process.poll() is None]
-        _started.append(start_detached("vcr_core.execution.dispatcher", arguments, log=log))
+        _started[store.url] = start_detached("vcr_core.execution.dispatcher", arguments, log=log)
 
 
 def start_detached(
-    module: str, arguments: Sequence[str], *, log: IO[bytes], stdin: int = subprocess.DEVNULL
+    module: str,
+    arguments: Sequence[str],
+    *,
+    log: IO[bytes],
+    environment: Mapping[str, str] | None = None,
+    talks: bool = False,
 ) -> subprocess.Popen[bytes]:
-    """Run a module in a process group of its own, out of reach of the terminal's Ctrl-C."""
+    """Run a module in a process group of its own, out of reach of the terminal's Ctrl-C.
+
+    A process that ``talks`` has pipes for standard input and output; else both are closed.
+    """
     options: dict[str, Any] = {"start_new_session": True}
     if sys.platform == "win32":
         flags = subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.CREATE_NO_WINDOW
         options = {"creationflags": flags}
     root = str(Path(__file__).parents[2])
-    known = os.environ.get("PYTHONPATH", "")
+    path = os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH", ""))))
     return subprocess.Popen(
         [sys.executable, "-m", module, *arguments],
-        stdin=stdin,
-        stdout=log,
+        stdin=subprocess.PIPE if talks else subprocess.DEVNULL,
+        stdout=subprocess.PIPE if talks else log,
         stderr=log,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, (root, known)))},
+        env={**os.environ, "PYTHONPATH": path, **(environment or {})},
         **options,
     )

@@ -8,7 +8,7 @@ import torch
 
 from vcr_core.errors import VcrLabError
 from vcr_core.execution.channel import Progress, StoreChannel
-from vcr_core.execution.launch import threads_per_worker
+from vcr_core.execution.devices import threads_per_worker
 from vcr_core.store import RunState, Store
 from vcr_core.training.experiment import prepare
 from vcr_core.training.loop import Outcome, train

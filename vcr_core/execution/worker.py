@@ -1,22 +1,26 @@
 """A warm worker: torch imported, small data prepared, waiting for runs on standard input.
 
 Each line is the id of a run. The end of the input means that the dispatcher is gone: the worker
-finishes what it does and leaves.
+finishes what it does and leaves. Standard output is for the dispatcher alone, see ``workers``.
 """
 
 from __future__ import annotations
 
 import argparse
 import logging
+import os
 import queue
 import sys
 import threading
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from functools import partial
 from importlib import import_module
+from typing import TextIO
 
 from vcr_core.errors import VcrLabError
 from vcr_core.execution.runner import execute
+from vcr_core.execution.workers import OVER, READY
 from vcr_core.presets import DEFAULT_PRESET, PRESETS
 from vcr_core.store import Store, open_store
 from vcr_core.training.warmup import warm_up
@@ -28,7 +32,7 @@ PREPARATIONS: tuple[Callable[[], object], ...] = (
 log = logging.getLogger("vcr_lab.worker")
 
 
-def serve(store: Store, threads: int) -> None:
+def serve(store: Store, threads: int, dispatcher: TextIO) -> None:
     """Carry out runs until the input ends. A run that fails does not end the worker.
 
     While no run waits, what other presets need is made ready, a piece at a time.
@@ -36,6 +40,7 @@ def serve(store: Store, threads: int) -> None:
     warm_up(PRESETS[DEFAULT_PRESET].config, threads=threads)
     log.info("ready")
     waiting = run_ids(sys.stdin)
+    say(READY, dispatcher)
     preparations = list(PREPARATIONS)
     while True:
         try:
@@ -46,6 +51,21 @@ def serve(store: Store, threads: int) -> None:
         if run_id is None:
             return
         carry_out(store, run_id)
+        say(OVER, dispatcher)
+
+
+def say(word: str, dispatcher: TextIO) -> None:
+    """Tell the dispatcher, if it still lives: a worker goes on without one."""
+    with suppress(OSError):
+        dispatcher.write(f"{word}\n")
+        dispatcher.flush()
+
+
+def private_output() -> TextIO:
+    """Standard output for the dispatcher alone; what libraries print goes to the log."""
+    talk = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8")
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    return talk
 
 
 def run_ids(lines: Iterable[str]) -> queue.Queue[str | None]:
@@ -81,7 +101,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--threads", required=True, type=int, help="CPU threads to use")
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
-    serve(open_store(options.store), options.threads)
+    serve(open_store(options.store), options.threads, private_output())
 
 
 if __name__ == "__main__":

@@ -8,15 +8,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
 from typing import Any
 
-from sqlalchemy import Row, Select, func, select, update
+from sqlalchemy import Connection, Row, Select, func, select, update
 
 from vcr_core.config import RunConfig
 from vcr_core.errors import RunBusyError, RunTakenError
 from vcr_core.store import schema
 from vcr_core.store.connection import Connected, unknown_run
+from vcr_core.store.order import Waiting, fair_order
 from vcr_core.store.records import Role, Run, RunState, RunSummary
 
 NEWEST_FIRST = 200
+LATELY_SECONDS = 600.0
 
 _runs = schema.runs
 _SUMMARY_COLUMNS = [_runs.c[field.name] for field in fields(RunSummary)]
@@ -142,32 +144,29 @@ class RunRows(Connected):
             return int(connection.scalar(query) or 0)
 
     def queue(self, *, limit: int = NEWEST_FIRST) -> list[str]:
-        """Ids of the queued runs in the order in which they will be started.
-
-        Owners take turns: each one's first waiting run comes before anybody's second, and who has
-        runs in work waits that many turns. Within a turn the older run goes first.
-        """
-        live = _runs.c.deleted_at.is_(None)
-        states = [state.value for state in RunState if state.is_active]
-        working = (
-            select(_runs.c.owner, func.count().label("runs"))
-            .where(_runs.c.state.in_(states), live)
-            .group_by(_runs.c.owner)
-            .subquery()
-        )
-        place = func.row_number().over(
-            partition_by=_runs.c.owner, order_by=(_runs.c.number, _runs.c.id)
-        )
-        turn = place + func.coalesce(working.c.runs, 0)
+        """Ids of the queued runs in the order in which they will be started; see ``order``."""
         query = (
-            select(_runs.c.id)
-            .outerjoin(working, working.c.owner == _runs.c.owner)
-            .where(_runs.c.state == RunState.QUEUED.value, live)
-            .order_by(turn, _runs.c.number, _runs.c.id)
-            .limit(limit)
+            select(_runs.c.id, _runs.c.owner, _runs.c.pair_id, _runs.c.number)
+            .where(_runs.c.state == RunState.QUEUED.value, _runs.c.deleted_at.is_(None))
+            .order_by(_runs.c.number, _runs.c.id)
         )
         with self._reading() as connection:
-            return list(connection.scalars(query))
+            queued = [Waiting(*row) for row in connection.execute(query)]
+            even = len({run.owner for run in queued}) < 2
+            served = [] if even else self._served_owners(connection)
+        return fair_order(queued, served)[:limit]
+
+    def _served_owners(self, connection: Connection) -> list[str]:
+        """Owners of runs in work or started within the last ten minutes, one entry a run."""
+        newest = select(_runs.c.owner, _runs.c.state, _runs.c.started_at)
+        newest = newest.order_by(_runs.c.number.desc()).limit(NEWEST_FIRST)
+        rows = list(connection.execute(newest))
+        lately = max((row.started_at or 0.0 for row in rows), default=0.0) - LATELY_SECONDS
+        return [
+            row.owner
+            for row in rows
+            if RunState(row.state).is_active or (row.started_at or 0.0) > lately > 0.0
+        ]
 
     def queue_position(self, run_id: str) -> int | None:
         """The place of a run in :meth:`queue`, from 1; None where it does not wait."""

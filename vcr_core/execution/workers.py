@@ -1,0 +1,201 @@
+"""Warm workers as the dispatcher sees them: where they come from and what they say.
+
+A worker process gets the ids of runs on standard input, a line each. On standard output it says
+``ready`` once it has torch imported and a step taken, and ``over`` when a run has left its hands;
+the end of its output means that it died. So the dispatcher hears of both at once, and looks into
+the store only for what comes from elsewhere. Its log goes to a file.
+"""
+
+from __future__ import annotations
+
+import signal
+import socket
+import threading
+import uuid
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Protocol
+
+import psutil
+
+from vcr_core import paths
+from vcr_core.execution.devices import Slot, local_slots, threads_per_worker
+from vcr_core.execution.launch import start_detached
+
+READY, OVER = "ready", "over"
+LOG_LINES = 30
+
+
+class Worker(Protocol):
+    """One worker, wherever it is. ``run_id`` is what it trains, if anything."""
+
+    slot: Slot
+    run_id: str | None
+
+    @property
+    def name(self) -> str:
+        """``host:pid``, as it stands in the run's row; "" until that is known."""
+
+    @property
+    def is_ready(self) -> bool:
+        """It waits for a run."""
+
+    @property
+    def said_over(self) -> bool:
+        """Its run has left its hands."""
+
+    @property
+    def is_alive(self) -> bool:
+        """It has not died, as far as is known here."""
+
+    def give(self, run_id: str) -> None:
+        """Hand over a run."""
+
+    def free(self) -> None:
+        """Its run is over, or not its any more."""
+
+    def kill(self) -> None:
+        """End it at once: it hangs."""
+
+    def dismiss(self) -> None:
+        """Let it go: at once if it is idle, else when its run is over."""
+
+    def obituary(self) -> str:
+        """How it died, in words."""
+
+    def last_words(self) -> str:
+        """The end of its log since it got its run."""
+
+
+class Crew(Protocol):
+    """Where workers come from. ``bell`` rings when one of them has something to say."""
+
+    bell: threading.Event
+    threads: int
+
+    def slots(self) -> Sequence[Slot]:
+        """Every slot there is now."""
+
+    def hire(self, slot: Slot) -> Worker:
+        """A new worker, which gets ready by itself."""
+
+    def close(self) -> None:
+        """No worker is wanted any more."""
+
+
+class LocalCrew:
+    """Worker processes on this machine."""
+
+    def __init__(self, store_url: str) -> None:
+        self.store_url = store_url
+        self.bell = threading.Event()
+        self.threads = threads_per_worker()
+
+    def slots(self) -> Sequence[Slot]:
+        """One for each run that this machine trains at a time."""
+        return local_slots()
+
+    def hire(self, slot: Slot) -> LocalWorker:
+        """Start a process."""
+        return LocalWorker(self.store_url, slot, self.threads, self.bell)
+
+    def close(self) -> None:
+        """Workers that still train are left to finish."""
+
+
+class LocalWorker:
+    """A worker process, and a thread here that listens to it."""
+
+    def __init__(self, store_url: str, slot: Slot, threads: int, bell: threading.Event) -> None:
+        self.slot = slot
+        self.run_id: str | None = None
+        self._bell = bell
+        self._ready = threading.Event()
+        self._log = paths.log_folder() / f"worker-{uuid.uuid4().hex[:8]}.log"
+        self._log_start = 0
+        with self._log.open("ab") as log:
+            self._process = start_detached(
+                "vcr_core.execution.worker",
+                ["--store", store_url, "--threads", str(threads)],
+                log=log,
+                environment=slot.environment,
+                talks=True,
+            )
+        self.name = f"{socket.gethostname()}:{self._process.pid}"
+        threading.Thread(target=self._listen, name=f"listen to {self.name}", daemon=True).start()
+
+    def _listen(self) -> None:
+        for line in self._process.stdout or ():
+            if line.strip().decode(errors="replace") in (READY, OVER):
+                self._ready.set()
+                self._bell.set()
+        self._process.wait()
+        self._bell.set()
+
+    @property
+    def is_ready(self) -> bool:
+        return self.run_id is None and self._ready.is_set()
+
+    @property
+    def is_alive(self) -> bool:
+        return self._process.poll() is None
+
+    @property
+    def said_over(self) -> bool:
+        """Its run has left its hands."""
+        return self.run_id is not None and self._ready.is_set()
+
+    def give(self, run_id: str) -> None:
+        self.run_id = run_id
+        self._ready.clear()
+        self._log_start = self._log.stat().st_size
+        if self._process.stdin is not None:
+            try:
+                self._process.stdin.write(f"{run_id}\n".encode())
+                self._process.stdin.flush()
+            except OSError:  # it just died: the next round sees that
+                self._bell.set()
+
+    def free(self) -> None:
+        self.run_id = None
+
+    def kill(self) -> None:
+        try:
+            family = psutil.Process(self._process.pid).children(recursive=True)
+        except psutil.NoSuchProcess:
+            family = []
+        self._process.kill()
+        for child in family:
+            with suppress(psutil.NoSuchProcess):
+                child.kill()
+
+    def dismiss(self) -> None:
+        if self.run_id is None:
+            self._process.terminate()
+        if self._process.stdin is not None:
+            self._process.stdin.close()
+
+    def obituary(self) -> str:
+        return f"the worker process died ({exit_words(self._process.returncode)})"
+
+    def last_words(self) -> str:
+        return tail(self._log, self._log_start)
+
+
+def tail(log: Path, start: int) -> str:
+    """The last lines of a log file after a position."""
+    with log.open("rb") as stream:
+        stream.seek(start)
+        text = stream.read().decode(errors="replace")
+    return "\n".join(text.splitlines()[-LOG_LINES:])
+
+
+def exit_words(code: int | None) -> str:
+    """An exit code in words: ``killed by SIGKILL`` or ``exit code 1``."""
+    if code is not None and code < 0:
+        try:
+            return f"killed by {signal.Signals(-code).name}"
+        except ValueError:
+            return f"killed by signal {-code}"
+    return f"exit code {code}"
