@@ -7,20 +7,22 @@ import itertools
 import pytest
 import torch
 from torch import nn
+from torch.utils.hooks import RemovableHandle
 
 from vcr_core.errors import ConfigError
 from vcr_core.models import MODELS, Model, block_names, build, model_info, registered
 from vcr_core.models.base import register
 
 SHAPES = [(1, 8, 8), (1, 28, 28), (3, 32, 32)]
+LARGE = ("resnet34", "resnet50", "convnext-tiny", "vit-b-32")
+SMALL = tuple(name for name in MODELS if name not in LARGE)
+CASES = [*itertools.product(SMALL, SHAPES), *((name, (3, 32, 32)) for name in LARGE)]
 
 
-@pytest.fixture(
-    params=list(itertools.product(MODELS, SHAPES)), ids=lambda case: f"{case[0]}-{case[1]}"
-)
+@pytest.fixture(scope="module", params=CASES, ids=lambda case: f"{case[0]}-{case[1]}")
 def model(request: pytest.FixtureRequest) -> tuple[Model, tuple[int, int, int]]:
     name, shape = request.param
-    return build(name, in_shape=shape, num_classes=5, seed=0), shape
+    return build(name, in_shape=shape, num_classes=5, seed=0).train(), shape
 
 
 def test_every_catalogued_network_can_be_built() -> None:
@@ -47,28 +49,41 @@ def test_every_block_runs_once_and_the_last_gives_the_features(
     network, shape = model
     network.eval()
     outputs: dict[str, torch.Tensor] = {}
+    hooks: list[RemovableHandle] = []
 
     def keep(name: str) -> None:
         def hook(_: nn.Module, __: object, output: torch.Tensor) -> None:
             assert name not in outputs
             outputs[name] = output
 
-        network.get_submodule(name).register_forward_hook(hook)
+        hooks.append(network.get_submodule(name).register_forward_hook(hook))
 
     for name in network.block_names:
         keep(name)
     features = network.features(torch.randn(4, *shape))
+    for hook in hooks:
+        hook.remove()
     assert tuple(outputs) == network.block_names
     torch.testing.assert_close(outputs[network.block_names[-1]], features)
 
 
-@pytest.mark.parametrize("name", list(MODELS))
-def test_the_catalogue_names_the_blocks_without_building(name: str) -> None:
-    network = build(name, in_shape=(3, 32, 32), num_classes=4, hidden=(20, 10))
-    assert network.block_names == block_names(name, hidden=(20, 10))
+def test_the_catalogue_names_the_blocks_without_building() -> None:
+    network = build("mlp", in_shape=(3, 32, 32), num_classes=4, hidden=(20, 10))
+    assert network.block_names == block_names("mlp", hidden=(20, 10))
 
 
-@pytest.mark.parametrize("name", list(MODELS))
+def test_every_block_is_a_module_and_every_module_of_its_kind_a_block(
+    model: tuple[Model, tuple[int, int, int]],
+) -> None:
+    network, _ = model
+    kinds = {type(network.get_submodule(name)) for name in network.block_names[:-1]}
+    kinds -= {nn.Sequential}
+    for kind in kinds:
+        found = {name for name, module in network.named_modules() if type(module) is kind}
+        assert found == set(network.block_names[:-1])
+
+
+@pytest.mark.parametrize("name", SMALL)
 def test_first_weights_depend_on_the_seed_alone(name: str) -> None:
     def weights(seed: int) -> torch.Tensor:
         network = build(name, in_shape=(1, 8, 8), num_classes=3, seed=seed)
@@ -81,7 +96,7 @@ def test_first_weights_depend_on_the_seed_alone(name: str) -> None:
     assert not torch.equal(first, weights(1))
 
 
-@pytest.mark.parametrize("name", list(MODELS))
+@pytest.mark.parametrize("name", SMALL)
 def test_building_leaves_the_global_random_state_alone(name: str) -> None:
     before = torch.get_rng_state()
     build(name, in_shape=(1, 8, 8), num_classes=3, seed=9)

@@ -12,10 +12,11 @@ from vcr_core.config.base import Section, setting
 from vcr_core.config.learning import AugmentationConfig, ObjectiveConfig, Rival
 from vcr_core.datasets.catalog import dataset_info
 from vcr_core.errors import ConfigError
-from vcr_core.models.catalog import MODELS, block_names
+from vcr_core.models.catalog import block_names, model_info
 
 Device = Literal["auto", "cpu", "cuda", "mps"]
 Schedule = Literal["constant", "cosine"]
+Norm = Literal["default", "batch", "layer", "none"]
 
 
 class DataConfig(Section):
@@ -76,7 +77,8 @@ class ModelConfig(Section):
     width: int = setting(
         16,
         "Width",
-        "Channels of the first block of the small ResNet; later blocks have 2 and 4 times as many.",
+        "Channels of the first block of a small network; later blocks have 2 and 4 times as many. "
+        "The small transformer has 4 times as many throughout.",
         unit="channels",
         ge=2,
         le=256,
@@ -93,12 +95,22 @@ class ModelConfig(Section):
         0.0, "Dropout", "Share of features dropped before the classifier.", ge=0.0, lt=1.0
     )
 
+    norm: Norm = setting(
+        "default",
+        "Normalisation",
+        "Of the small networks: 'default' is the family's own (batch norm in the small ResNet, "
+        "layer norm in the others).",
+    )
+    pretrained: str | None = setting(
+        None,
+        "Pretrained weights",
+        "A file to start from (.safetensors, or a state dict of torch.save) with the names of "
+        "torchvision, of timm or of VCR Lab; the classifier starts anew.",
+    )
+
     @model_validator(mode="after")
     def _known_name(self) -> ModelConfig:
-        if self.name not in MODELS:
-            raise ConfigError(
-                f"expected one of {', '.join(MODELS)}, got '{self.name}'", field="model.name"
-            )
+        model_info(self.name)
         return self
 
 

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from vcr_core.models.catalog import DEFAULT_HIDDEN, model_info
+from vcr_core.models.catalog import DEFAULT_HIDDEN, TIMM_PREFIX, model_info
+
+SMALL_IMAGE = 64  # pixels; up to here networks made for large images get a gentler stem
 
 
 class Model(nn.Module, ABC):
@@ -69,23 +74,49 @@ def build(
     width: int = 16,
     hidden: Sequence[int] = DEFAULT_HIDDEN,
     dropout: float = 0.0,
+    norm: str = "default",
+    pretrained: str | Path | None = None,
 ) -> Model:
     """A network for images of shape ``in_shape`` (C, H, W) and K = ``num_classes`` classes.
 
     Its first weights depend on ``seed`` alone, and the global random state is left as it was.
-    ``width`` and ``hidden`` matter to the networks whose catalogue entry names them.
+    ``width``, ``hidden`` and ``norm`` matter to the networks whose catalogue entry names them.
+    ``pretrained`` is a file of weights for all but the classifier (see ``load_pretrained``).
 
     Raises:
-        ConfigError: no network has this name; the message lists the known ones.
+        ConfigError: no network has this name (the message lists the known ones), images that it
+            cannot take, or weights that do not fit.
     """
-    model_info(name)
+    from vcr_core.models.norms import replace_norms
+    from vcr_core.models.weights import load_pretrained
+
+    info = model_info(name)
     with torch.random.fork_rng(devices=[]):
         if seed is not None:
             torch.manual_seed(seed)
-        return _BUILDERS[name](
+        model = _builder(name)(
             in_shape=in_shape,
             num_classes=num_classes,
             width=width,
             hidden=tuple(hidden),
             dropout=dropout,
         )
+        if "norm" in info.options:
+            replace_norms(model, norm)
+    if pretrained is not None:
+        load_pretrained(model, pretrained)
+    return model
+
+
+def _builder(name: str) -> Builder:
+    if not name.startswith(TIMM_PREFIX):
+        return _BUILDERS[name]
+    timm_models = import_module("vcr_core.models.timm_models")
+
+    def timm_network(
+        *, in_shape: tuple[int, int, int], num_classes: int, dropout: float, **_: Any
+    ) -> Model:
+        model: Model = timm_models.TimmModel(name, in_shape, num_classes, dropout=dropout)
+        return model
+
+    return timm_network

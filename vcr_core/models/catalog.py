@@ -12,8 +12,14 @@ from dataclasses import dataclass
 from vcr_core.errors import ConfigError
 
 SMALL_RESNET_BLOCKS = 3
-RESNET18_STAGES = 4
-RESNET18_BLOCKS_PER_STAGE = 2
+RESNET_STAGES = 4
+RESNET_DEPTHS = {"resnet18": (2, 2, 2, 2), "resnet34": (3, 4, 6, 3), "resnet50": (3, 4, 6, 3)}
+CONVNEXT_TINY_DEPTHS = (3, 3, 9, 3)
+SMALL_CONVNEXT_DEPTHS = (2, 2, 2)
+VIT_B_DEPTH = 12
+SMALL_VIT_DEPTH = 4
+TIMM_PREFIX = "timm:"
+TIMM_TAPS = 4
 DEFAULT_HIDDEN = (512, 512, 128)
 
 
@@ -41,11 +47,31 @@ def _mlp_blocks(hidden: Sequence[int]) -> tuple[str, ...]:
     return tuple(f"blocks.{index}" for index in range(len(hidden)))
 
 
-def _resnet18_blocks(_: Sequence[int]) -> tuple[str, ...]:
-    stages = range(1, RESNET18_STAGES + 1)
-    blocks = range(RESNET18_BLOCKS_PER_STAGE)
-    return (*(f"layer{stage}.{block}" for stage in stages for block in blocks), "avgpool")
+def _resnet_blocks(depths: Sequence[int]) -> Callable[[Sequence[int]], tuple[str, ...]]:
+    names = [f"layer{n + 1}.{block}" for n, depth in enumerate(depths) for block in range(depth)]
+    return lambda _: (*names, "avgpool")
 
+
+def _convnext_blocks(depths: Sequence[int]) -> Callable[[Sequence[int]], tuple[str, ...]]:
+    """Torchvision's numbering: stem 0, then a stage and what shrinks its map, in turns."""
+    names = [
+        f"network.features.{2 * n + 1}.{block}"
+        for n, depth in enumerate(depths)
+        for block in range(depth)
+    ]
+    return lambda _: (*names, "network.classifier")
+
+
+def _vit_blocks(depth: int) -> Callable[[Sequence[int]], tuple[str, ...]]:
+    names = [f"network.encoder.layers.encoder_layer_{n}" for n in range(depth)]
+    return lambda _: (*names, "network.heads")
+
+
+def _timm_blocks(_: Sequence[int]) -> tuple[str, ...]:
+    return (*(f"taps.{tap}" for tap in range(TIMM_TAPS)), "pool")
+
+
+SMALL_STEM = "images of up to 64 pixels get a stem that does not shrink them."
 
 MODELS: Mapping[str, ModelInfo] = {
     info.name: info
@@ -57,7 +83,7 @@ MODELS: Mapping[str, ModelInfo] = {
                 "Three residual blocks with batch norm, then the average over all places. "
                 "Learns in seconds on a laptop."
             ),
-            options=("width", "dropout"),
+            options=("width", "norm", "dropout"),
             names_for=_small_resnet_blocks,
         ),
         ModelInfo(
@@ -71,28 +97,89 @@ MODELS: Mapping[str, ModelInfo] = {
             names_for=_mlp_blocks,
         ),
         ModelInfo(
+            name="small-convnext",
+            title="Small ConvNeXt",
+            description=(
+                "Three stages of two ConvNeXt blocks with layer norm. Learns in minutes on a "
+                "laptop."
+            ),
+            options=("width", "norm", "dropout"),
+            names_for=_convnext_blocks(SMALL_CONVNEXT_DEPTHS),
+        ),
+        ModelInfo(
+            name="small-vit",
+            title="Small vision transformer",
+            description=(
+                "Four transformer layers over patches of 4 pixels. Learns in minutes on a laptop."
+            ),
+            options=("width", "norm", "dropout"),
+            names_for=_vit_blocks(SMALL_VIT_DEPTH),
+        ),
+        ModelInfo(
             name="resnet18",
             title="ResNet-18",
+            description=f"Torchvision's ResNet-18; {SMALL_STEM} Wants a GPU, or patience.",
+            options=("dropout",),
+            names_for=_resnet_blocks(RESNET_DEPTHS["resnet18"]),
+        ),
+        ModelInfo(
+            name="resnet34",
+            title="ResNet-34",
+            description=f"Torchvision's ResNet-34; {SMALL_STEM} Wants a GPU.",
+            options=("dropout",),
+            names_for=_resnet_blocks(RESNET_DEPTHS["resnet34"]),
+        ),
+        ModelInfo(
+            name="resnet50",
+            title="ResNet-50",
+            description=f"Torchvision's ResNet-50; {SMALL_STEM} Wants a GPU.",
+            options=("dropout",),
+            names_for=_resnet_blocks(RESNET_DEPTHS["resnet50"]),
+        ),
+        ModelInfo(
+            name="convnext-tiny",
+            title="ConvNeXt-T",
             description=(
-                "Torchvision's ResNet-18; images of up to 64 pixels get a stem that does not "
-                "shrink them. Wants a GPU, or patience."
+                "Torchvision's ConvNeXt-T; of images of up to 64 pixels its stem takes smaller "
+                "patches. Wants a GPU."
             ),
             options=("dropout",),
-            names_for=_resnet18_blocks,
+            names_for=_convnext_blocks(CONVNEXT_TINY_DEPTHS),
+        ),
+        ModelInfo(
+            name="vit-b-32",
+            title="ViT-B/32",
+            description=(
+                "Torchvision's ViT-B with patches of 32 pixels, of 4 in images of up to 64 "
+                "pixels. Wants a GPU."
+            ),
+            options=("dropout",),
+            names_for=_vit_blocks(VIT_B_DEPTH),
         ),
     )
 }
 
 
 def model_info(name: str) -> ModelInfo:
-    """What is known about the network ``name``.
+    """What is known about the network ``name``; ``timm:NAME`` means any network of timm.
 
     Raises:
         ConfigError: no network has this name; the message lists the known ones.
     """
-    if name not in MODELS:
-        raise ConfigError(f"expected one of {', '.join(MODELS)}, got '{name}'", field="model.name")
-    return MODELS[name]
+    if name in MODELS:
+        return MODELS[name]
+    if name.startswith(TIMM_PREFIX) and name != TIMM_PREFIX:
+        return ModelInfo(
+            name=name,
+            title=f"{name.removeprefix(TIMM_PREFIX)} (timm)",
+            description="A network of timm. Needs the extra: pip install 'vcr-lab[timm]'.",
+            options=("dropout",),
+            names_for=_timm_blocks,
+        )
+    raise ConfigError(
+        f"expected one of {', '.join(MODELS)}, got '{name}'; timm:NAME takes any network of timm",
+        field="model.name",
+    )
 
 
 def block_names(name: str, *, hidden: Sequence[int] = DEFAULT_HIDDEN) -> tuple[str, ...]:

@@ -118,6 +118,8 @@ def build_model(config: ModelConfig, data: Dataset, *, source: str, seed: int) -
         width=config.width,
         hidden=config.hidden,
         dropout=config.dropout,
+        norm=config.norm,
+        pretrained=config.pretrained,
     )
 
 
