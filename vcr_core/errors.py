@@ -14,6 +14,9 @@
     ├── UnknownStudyError  a study id that the store does not hold (also a LookupError)
     ├── RunBusyError       a run that a worker has, where that is in the way
     ├── RunTakenError      a worker whose run another worker has taken over
+
+    ├── StudyChangedError  a study of that name is in the store and differs
+    ├── StudyBusyError     another process carries the study out
     └── PortInUseError     the address of the app is taken
 
 Every message says what was expected, what came and what to do. The command line prints it on one
@@ -94,6 +97,14 @@ class RunBusyError(VcrLabError):
 
 class RunTakenError(VcrLabError):
     """Another worker has taken the run over: this one may not write to it any more."""
+
+
+class StudyChangedError(VcrLabError):
+    """A study of that name is in the store, and differs from what was asked."""
+
+
+class StudyBusyError(VcrLabError):
+    """Another process is carrying the study out."""
 
 
 class PortInUseError(VcrLabError):

@@ -65,7 +65,7 @@ def validate(tree: Mapping[str, Any]) -> RunConfig:
     try:
         return RunConfig.model_validate(dict(tree))
     except ValidationError as error:
-        raise _as_config_error(error) from error
+        raise as_config_error(error) from error
 
 
 def parse_text(name: str, text: str) -> Any:
@@ -87,7 +87,7 @@ def _require_known(name: str) -> None:
         raise ConfigError(f"no setting has this name; there are {', '.join(near)}", field=name)
 
 
-def _as_config_error(error: ValidationError) -> ConfigError:
+def as_config_error(error: ValidationError) -> ConfigError:
     first = error.errors()[0]
     cause = first.get("ctx", {}).get("error")
     if isinstance(cause, ConfigError):
