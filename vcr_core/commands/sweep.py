@@ -207,7 +207,8 @@ def _show(
     if as_json:
         print(table.to_json())
         return
-    Console().print(_rendered(table))
+    console = Console()
+    console.print(_rendered(table, console.width))
     for line in conclusions(table):
         print(line)
 
@@ -219,7 +220,7 @@ def _write(path: Path, text: str) -> None:
         raise ConfigError(f"cannot write '{path}': {error.strerror}") from error
 
 
-def _rendered(table: StudyTable) -> Table:
+def _rendered(table: StudyTable, width: int) -> Table:
     """The table for a terminal, best first; accuracies ± one standard error over seeds."""
     from rich.table import Table
 
@@ -227,21 +228,28 @@ def _rendered(table: StudyTable) -> Table:
     from vcr_core.sweeps.results import short
 
     names = list(table.study.vary)
-    measures = [measure for measure in table.measures if measure != MEAN]
-    shown = Table(title=f"{table.name}: {table.state}, {table.seconds:.0f} s", title_justify="left")
+    measures = _measures_that_fit(table, width)
+    shown = Table(
+        title=f"{table.name}: {table.state}, {table.seconds:.0f} s",
+        title_justify="left",
+        box=None,
+        pad_edge=False,
+    )
     for name in names:
-        shown.add_column(name.rpartition(".")[2].replace("_", " "), justify="right")
-    for title in ("seeds", *measures, MEAN, "gain", "95 % interval", "s"):
-        shown.add_column(title, justify="right")
+        title = name.rpartition(".")[2].replace("_", "\n")
+        shown.add_column(title, justify="right", no_wrap=True)
+    for title in ("n", *(measure.replace(" ", "\n") for measure in measures), "gain"):
+        shown.add_column(title, justify="right", no_wrap=True)
+    shown.add_column("95 %\ninterval", justify="center", no_wrap=True)
+    shown.add_column("s", justify="right", no_wrap=True)
     shown.add_column("")
     rows = sorted(table.rows, key=lambda row: row.score, reverse=True)
     for row in rows[:SHOWN_ROWS]:
-        gain = row.gains.get(MEAN)
         shown.add_row(
             *(short(row.params[name]) if name in row.params else "" for name in names),
             str(len(row.seeds)),
-            *(_estimate(row.accuracies.get(measure)) for measure in (*measures, MEAN)),
-            *_gain(gain),
+            *(_estimate(row.accuracies.get(measure)) for measure in measures),
+            *_gain(row.gains.get(MEAN)),
             "" if row.seconds is None else f"{row.seconds:.1f}",
             _remark(row),
         )
@@ -250,24 +258,36 @@ def _rendered(table: StudyTable) -> Table:
     return shown
 
 
+def _measures_that_fit(table: StudyTable, width: int) -> list[str]:
+    """Source, every target and their mean; without the targets where the terminal is narrow."""
+    from vcr_core.sweeps import MEAN, SOURCE
+
+    source, *targets, _ = table.measures
+    if len(targets) == 1:
+        return [source, *targets]
+    room = width - 46 - 12 * (len(table.study.vary) + 2)
+    return [SOURCE, *(targets if 12 * len(targets) <= room else []), MEAN]
+
+
 def _estimate(found: Estimate | None) -> str:
     if found is None:
         return ""
     if found.standard_error is None:
-        return f"{found.mean:.3f}"
-    return f"{found.mean:.3f} ±{_without_zero(found.standard_error)}"
-
-
-def _without_zero(value: float) -> str:
-    return f"{value:.3f}".removeprefix("0")
+        return _number(found.mean)
+    return f"{_number(found.mean)} ±{_number(found.standard_error)}"
 
 
 def _gain(gain: Difference | None) -> tuple[str, str]:
     if gain is None:
         return "", ""
     if gain.low is None or gain.high is None:
-        return f"{gain.mean:+.3f}", ""
-    return f"{gain.mean:+.3f}", f"{gain.low:+.3f} … {gain.high:+.3f}"
+        return _number(gain.mean, "+"), ""
+    return _number(gain.mean, "+"), f"{_number(gain.low, '+')} … {_number(gain.high, '+')}"
+
+
+def _number(value: float, sign: str = "") -> str:
+    """Three decimals without the zero before the point."""
+    return f"{value:{sign}.3f}".replace("0.", ".", 1) if abs(value) < 1 else f"{value:{sign}.3f}"
 
 
 def _remark(row: Row) -> str:

@@ -8,11 +8,14 @@ starts none a second time. A lease keeps two drivers from working on one study.
 
 from __future__ import annotations
 
+import platform
 import time
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
+
+import psutil
 
 from vcr_core.errors import ConfigError, StudyBusyError
 from vcr_core.execution import ensure_dispatcher, slots, submit
@@ -72,13 +75,33 @@ def run_study(study: Study, store: Store, *, watch: Watch | None = None) -> None
 def _take(store: Store, lease: str, holder: str) -> None:
     """Wait for the lease as long as a process that died could still seem alive."""
     deadline = time.monotonic() + 2 * LEASE_PATIENCE_SECONDS
-    while not store.hold_lease(lease, holder, patience=LEASE_PATIENCE_SECONDS):
+    while not _hold(store, lease, holder):
+        found = store.lease(lease)
+        if found is not None and _is_gone(found[2]):
+            store.release_lease(lease, found[0])
+            continue
         if time.monotonic() > deadline:
             raise StudyBusyError(
                 f"another process is carrying out the study '{lease.partition(':')[2]}': watch it "
                 "with vcr-lab sweeps, or end that process first"
             )
         time.sleep(POLL_SECONDS)
+
+
+def _hold(store: Store, lease: str, holder: str) -> bool:
+    process = psutil.Process()
+    detail = {"host": platform.node(), "pid": process.pid, "started": process.create_time()}
+    return store.hold_lease(lease, holder, patience=LEASE_PATIENCE_SECONDS, detail=detail)
+
+
+def _is_gone(holder: Mapping[str, Any]) -> bool:
+    """Whether a lease's holder was a process of this machine that is no more."""
+    if holder.get("host") != platform.node():
+        return False
+    try:
+        return bool(psutil.Process(holder["pid"]).create_time() != holder["started"])
+    except psutil.NoSuchProcess:
+        return True
 
 
 class Driver:

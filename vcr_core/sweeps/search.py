@@ -19,6 +19,7 @@ from optuna.distributions import (
     FloatDistribution,
     IntDistribution,
 )
+from optuna.study import StudyDirection
 from optuna.trial import TrialState as OptunaState
 
 from vcr_core.sweeps.records import Kind, Trial, TrialState
@@ -41,7 +42,7 @@ class Search:
     def __init__(self, study: Study, trials: list[Trial]) -> None:
         self._study = study
         self._distributions = {name: _distribution(study, name) for name in study.vary}
-        directions = ["maximize"] * (2 if study.sampler == "nsga2" else 1)
+        directions = [StudyDirection.MAXIMIZE] * (2 if study.sampler == "nsga2" else 1)
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         self._optuna = optuna.create_study(directions=directions, pruner=_pruner(study))
         self._live: dict[int, optuna.Trial] = {}

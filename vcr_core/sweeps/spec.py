@@ -256,12 +256,10 @@ class Study(Section):
 def kind_of(name: str) -> type | None:
     """``int``, ``float``, ``str``, ``tuple``…: what a setting holds where it is not empty."""
     annotation = fields()[name].annotation if name in fields() else None
-    kinds = [kind for kind in get_args(annotation) if kind is not type(None)]
-    if annotation in (int, float, str, bool):
-        return annotation
-    if len(kinds) == 1 and kinds[0] in (int, float, str, bool):
-        return kinds[0]  # type: ignore[no-any-return]
-    return tuple if getattr(annotation, "__origin__", None) is tuple else None
+    if getattr(annotation, "__origin__", None) is tuple:
+        return tuple
+    kinds = [kind for kind in get_args(annotation) or [annotation] if kind is not type(None)]
+    return next((kind for kind in (int, float, str, bool) if kinds == [kind]), None)
 
 
 def changed_fields(before: Study, after: Study) -> list[str]:
