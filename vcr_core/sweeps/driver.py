@@ -8,17 +8,17 @@ starts none a second time. A lease keeps two drivers from working on one study.
 
 from __future__ import annotations
 
-import platform
+import os
 import time
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import psutil
-
-from vcr_core.errors import ConfigError, StudyBusyError
+from vcr_core.errors import ConfigError, LimitError, StudyBusyError
 from vcr_core.execution import ensure_dispatcher, slots, submit
+from vcr_core.execution.devices import machine
+from vcr_core.execution.launch import holder_is_dead
 from vcr_core.store import CommandKind, Run, RunState, Store
 from vcr_core.sweeps.records import Kind, Trial, TrialState, read_trials, write_trials
 from vcr_core.sweeps.results import source_accuracy, transfer_accuracy
@@ -77,7 +77,7 @@ def _take(store: Store, lease: str, holder: str) -> None:
     deadline = time.monotonic() + 2 * LEASE_PATIENCE_SECONDS
     while not _hold(store, lease, holder):
         found = store.lease(lease)
-        if found is not None and _is_gone(found[2]):
+        if found is not None and holder_is_dead(found[2]):
             store.release_lease(lease, found[0])
             continue
         if time.monotonic() > deadline:
@@ -89,19 +89,8 @@ def _take(store: Store, lease: str, holder: str) -> None:
 
 
 def _hold(store: Store, lease: str, holder: str) -> bool:
-    process = psutil.Process()
-    detail = {"host": platform.node(), "pid": process.pid, "started": process.create_time()}
+    detail = {"machine": machine(), "pid": os.getpid()}
     return store.hold_lease(lease, holder, patience=LEASE_PATIENCE_SECONDS, detail=detail)
-
-
-def _is_gone(holder: Mapping[str, Any]) -> bool:
-    """Whether a lease's holder was a process of this machine that is no more."""
-    if holder.get("host") != platform.node():
-        return False
-    try:
-        return bool(psutil.Process(holder["pid"]).create_time() != holder["started"])
-    except psutil.NoSuchProcess:
-        return True
 
 
 class Driver:
@@ -275,7 +264,14 @@ class Driver:
                 if not self._next_trial():
                     return
                 continue
-            trial, seed = wanted
+            try:
+                self._submit(*wanted)
+            except LimitError:  # too many of ours wait already: there will be room
+                return
+
+    def _submit(self, trial: Trial, seed: int) -> None:
+        """Queue one run. A trial that this server's limits forbid has failed."""
+        try:
             run_id = submit(
                 self._store,
                 self._study.config(trial.params, seed),
@@ -285,7 +281,13 @@ class Driver:
                 trial=trial.number,
                 auto_resume=True,
             )
-            self._runs[trial.number, seed] = self._store.run(run_id)
+        except ConfigError as error:
+            trial.state, trial.why = TrialState.FAILED, str(error)
+            if trial.kind is Kind.SETTING:
+                self._search.ended(trial)
+            self._save()
+            return
+        self._runs[trial.number, seed] = self._store.run(run_id)
 
     def _missing_run(self) -> tuple[Trial, int] | None:
         """The first run of a trial in work that was never queued."""
