@@ -27,6 +27,7 @@ TORCH_FREE = (
     "vcr_core.datasets.catalog",
     "vcr_core.models",
     "vcr_core.models.catalog",
+    "vcr_core.transfer",
     "vcr_core.cli",
     "app.setup",
     "app.live_page",
