@@ -15,6 +15,7 @@ from vcr_core.regularization import (
     attach,
     covariance_penalty,
     products,
+    statistics,
     variance_penalty,
 )
 from vcr_core.regularization.function import Passage, penalized_identity
@@ -61,7 +62,8 @@ def test_working_in_chunks_changes_nothing(
     z = features(*shape, mean=50.0).to(dtype)
     whole = relative_error(z)
     monkeypatch.setattr(products, "CPU_CHUNK_BYTES", 512)
-    assert len(list(products._chunks(z, z[0]))) >= 2
+    monkeypatch.setattr(statistics, "SMALL_NUMEL", 0)
+    assert len(list(products._chunks(z))) >= 2
     assert relative_error(z) < max(2 * whole, 1e-5)
 
 
@@ -77,7 +79,7 @@ def test_the_gram_form_has_value_and_gradient_of_the_covariance_form(
     for moments in (False, True):
         leaf = z.clone().requires_grad_()
         measured = penalized_identity(leaf, WEIGHTS, OPTIONS, Passage(moments=moments))
-        assert measured.second.shape[0] == (n + extra if moments else n)
+        assert (measured.covariance is not None) == moments
         found.append((measured.value, torch.autograd.grad(measured.value, leaf)[0]))
     torch.testing.assert_close(found[0], found[1], rtol=1e-8, atol=1e-10)
 

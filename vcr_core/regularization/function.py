@@ -16,6 +16,7 @@ uncentred features, because the rows of Z − mean sum to zero.
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, NamedTuple
 
 import torch
@@ -26,12 +27,14 @@ from vcr_core.regularization.distributed import averaging_factor
 from vcr_core.regularization.options import PenaltyOptions
 from vcr_core.regularization.samples import draw, gather, require_features, scatter
 from vcr_core.regularization.statistics import (
+    Readings,
+    Scalar,
     Statistics,
     add_gradient,
     exact_weights,
     measure,
     prefers_gram,
-    readings,
+    read,
 )
 
 
@@ -67,14 +70,14 @@ class Measured(NamedTuple):
 
     output: Tensor
     value: Tensor
-    readings: Tensor  # (5,) see statistics.readings
-    mean: Tensor  # (D,)
-    second: Tensor  # covariance (D, D), or the Gram matrix where moments were not asked for
+    readings: Readings
+    mean: Tensor | None  # (D,), where moments were asked for
+    covariance: Tensor | None  # (D, D), where moments were asked for
 
 
 def penalized_identity(
     z: Tensor,
-    weights: Tensor,
+    weights: tuple[float, float] | Tensor,
     options: PenaltyOptions,
     passage: Passage | None = None,
 ) -> Measured:
@@ -82,21 +85,27 @@ def penalized_identity(
 
     Args:
         z: features in any layout of ``samples.py``.
-        weights: (2,) on the CPU, variance weight α and covariance weight β of ``options.scale``.
+        weights: variance weight α and covariance weight β of ``options.scale``, as numbers, or as
+            a tensor (2,) on the CPU, which ``torch.compile`` takes without compiling again.
         options: see ``PenaltyOptions``.
         passage: see ``Passage``.
 
     Raises ``FeatureError`` where ``z`` has no samples to compare.
     """
-    return Measured(*PenalizedIdentity.apply(z, weights, options, passage or Passage()))
+    passage = passage or Passage()
+    output, value, *kept = PenalizedIdentity.apply(z, weights, options, passage)
+    variance, covariance_term, variances, count, mean, covariance = kept
+    readings = Readings(variance, covariance_term, variances, count)
+    return Measured(output, value, readings, mean, covariance)
 
 
-def measure_only(z: Tensor, options: PenaltyOptions, passage: Passage) -> tuple[Tensor, Statistics]:
-    """Readings and statistics of ``z`` without a penalty; never the Gram form."""
+def measure_only(z: Tensor, options: PenaltyOptions, passage: Passage) -> Measured:
+    """Readings and moments of ``z`` without a penalty."""
     with torch.no_grad(), torch.autocast(z.device.type, enabled=False):
         _, samples = _draw_samples(z, options, passage)
         statistics = measure(samples, options, gram=False)
-        return readings(statistics, options), statistics
+        readings = read(statistics, options)
+    return Measured(z, z.new_zeros(()), readings, statistics.mean, statistics.second)
 
 
 class PenalizedIdentity(torch.autograd.Function):
@@ -104,26 +113,34 @@ class PenalizedIdentity(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, z: Tensor, weights: Tensor, options: PenaltyOptions, passage: Passage
-    ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-        with torch.autocast(z.device.type, enabled=False):
+        ctx: Any,
+        z: Tensor,
+        weights: tuple[float, float] | Tensor,
+        options: PenaltyOptions,
+        passage: Passage,
+    ) -> tuple[Any, ...]:
+        with _autocast_off(z):
             index, samples = _draw_samples(z, options, passage)
             gram = not passage.moments and prefers_gram(samples, options)
             statistics = measure(samples, options, gram=gram)
-            read = readings(statistics, options)
+            readings = read(statistics, options)
             alpha, beta = exact_weights(weights, options, statistics)
-            value = alpha * read[0] + beta * read[1]
+            value = alpha * readings.variance + beta * readings.covariance
             if options.nonfinite == "skip":
                 value = torch.where(value.isfinite(), value, 0.0)
         *tensors, count = statistics
-        ctx.save_for_backward(z, index, weights, *tensors)
+        weights_tensor = weights if isinstance(weights, Tensor) else None
+        ctx.save_for_backward(z, index, weights_tensor, *tensors)
+        ctx.weights = weights if weights_tensor is None else None
         ctx.count, ctx.options, ctx.passage = count, options, passage
-        mean, second = statistics.mean, statistics.second
-        ctx.mark_non_differentiable(read, mean, second)
+        variances = statistics.variances.clone()  # not a view: it would keep the covariance
+        moments = (statistics.mean, statistics.second) if passage.moments else (None, None)
+        kept = (readings.variance, readings.covariance, variances, count, *moments)
+        ctx.mark_non_differentiable(*(each for each in kept if isinstance(each, Tensor)))
         ctx.set_materialize_grads(False)
         # detached, not the input itself: an in-place operation on it must reach our backward's
         # check of saved tensors, where the layer's name is known
-        return z.detach(), value, read, mean, second
+        return z.detach(), value, *kept
 
     @staticmethod
     @once_differentiable
@@ -137,7 +154,8 @@ class PenalizedIdentity(torch.autograd.Function):
         if grad_value is None and not passage.inject:
             return grad_output, None, None, None
         z, index, weights, shift, offset, variances, second = _saved(ctx)
-        with torch.autocast(z.device.type, enabled=False):
+        with _autocast_off(z):
+            weights = ctx.weights if weights is None else weights
             statistics = Statistics(shift, offset, variances, second, ctx.count)
             alpha, beta = exact_weights(weights, options, statistics)
             scale = grad_value if grad_value is not None and not passage.inject else 1
@@ -151,11 +169,21 @@ class PenalizedIdentity(torch.autograd.Function):
         return gradient, None, None, None
 
 
+def _autocast_off(z: Tensor) -> AbstractContextManager[object]:
+    """Statistics are formed in float32 whatever autocast is on; entering it costs microseconds."""
+    kind = z.device.type
+    if torch.compiler.is_compiling() or torch.is_autocast_enabled(kind):
+        return torch.autocast(kind, enabled=False)
+    return nullcontext()
+
+
 def _draw_samples(
     z: Tensor, options: PenaltyOptions, passage: Passage
 ) -> tuple[Tensor | None, Tensor]:
     """Which samples of ``z`` this step uses (``None``: all), and the samples."""
     require_features(z, layer=passage.layer)
+    if options.every_sample:
+        return None, z
     index = draw(z, options, passage.seed)
     samples = gather(z, options, index)
     require_features(samples, layer=passage.layer)
@@ -167,7 +195,7 @@ def _gradient(  # noqa: PLR0917
     z: Tensor,
     index: Tensor | None,
     statistics: Statistics,
-    strengths: tuple[Tensor, Tensor],
+    strengths: tuple[Scalar, Scalar],
     options: PenaltyOptions,
 ) -> Tensor:
     """``grad_output`` plus the penalty's gradient with respect to all of ``z``."""

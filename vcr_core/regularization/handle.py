@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from types import EllipsisType, TracebackType
 from typing import NamedTuple, Self
@@ -13,12 +14,7 @@ from vcr_core.errors import FeatureError, LayerNotFoundError
 from vcr_core.regularization.function import Passage, penalized_identity
 from vcr_core.regularization.hook import AttachedLayer, LayerMoments
 from vcr_core.regularization.options import PenaltyOptions
-from vcr_core.regularization.statistics import (
-    ACTIVE_HINGES,
-    COVARIANCE,
-    NOISE_FLOOR,
-    VARIANCE,
-)
+from vcr_core.regularization.statistics import Readings
 
 
 class LayerTerms(NamedTuple):
@@ -26,6 +22,15 @@ class LayerTerms(NamedTuple):
 
     variance: Tensor
     covariance: Tensor
+
+
+class _Checked(NamedTuple):
+    """The penalties of one step, kept until their finiteness is looked at."""
+
+    names: list[str]
+    parts: Tensor
+    total: Tensor
+    step: int
 
 
 class Regularization:
@@ -40,7 +45,7 @@ class Regularization:
         self._modules = {layer.name: model.get_submodule(layer.name) for layer in layers}
         self._hooks = [self._modules[x.name].register_forward_hook(x) for x in layers]
         self._penalty: Tensor | None = None
-        self._unchecked: Tensor | None = None
+        self._unchecked: _Checked | None = None
         self._step = 0
         self._record = False
 
@@ -107,15 +112,11 @@ class Regularization:
             return torch.zeros(()) if self._penalty is None else self._penalty
         self._step += 1
         self._require_all_ran()
-        device = next(value.device for each in values.values() for value in each)
-        sums = torch.stack(
-            [
-                sum((value.to(device) for value in each), torch.zeros((), device=device))
-                for each in values.values()
-            ]
-        )
-        self._check_finite(sums.detach())
-        self._penalty = sums.sum()
+        names = [name for name, each in values.items() for _ in each]
+        pending = [value for each in values.values() for value in each]
+        parts = torch.stack([value.to(pending[0].device) for value in pending])
+        self._penalty = parts.sum()
+        self._check_finite(names, parts.detach(), self._penalty.detach())
         return self._penalty
 
     def discard(self) -> None:
@@ -133,8 +134,8 @@ class Regularization:
         """
         return {
             name: LayerTerms(
-                read[VARIANCE],
-                read[COVARIANCE] - read[NOISE_FLOOR] if debiased else read[COVARIANCE],
+                read.variance,
+                read.covariance - read.noise_floor() if debiased else read.covariance,
             )
             for name, read in self._readings().items()
         }
@@ -144,11 +145,12 @@ class Regularization:
 
         With ``max_samples`` = m the term is inflated by about this much, n being m then.
         """
-        return {name: read[NOISE_FLOOR] for name, read in self._readings().items()}
+        return {name: read.noise_floor() for name, read in self._readings().items()}
 
     def active_hinge_shares(self) -> dict[str, Tensor]:
         """Share of each layer's features whose standard deviation is below the target."""
-        return {name: read[ACTIVE_HINGES] for name, read in self._readings().items()}
+        options = self.options
+        return {name: read.active_hinges(options[name]) for name, read in self._readings().items()}
 
     def moments(self) -> dict[str, LayerMoments]:
         """Each layer's moments at its last forward under ``record``; no transfer to the host."""
@@ -201,7 +203,7 @@ class Regularization:
     ) -> None:
         self.remove()
 
-    def _readings(self) -> dict[str, Tensor]:
+    def _readings(self) -> dict[str, Readings]:
         found = {name: layer.readings for name, layer in self._layers.items()}
         return {name: readings for name, readings in found.items() if readings is not None}
 
@@ -221,17 +223,18 @@ class Regularization:
                     f"remove it from layers=[...]"
                 )
 
-    def _check_finite(self, sums: Tensor) -> None:
+    def _check_finite(self, names: list[str], parts: Tensor, total: Tensor) -> None:
         """Raise for the layers whose penalty is not finite; on an accelerator one step late."""
-        checked, step = sums, self._step
-        if sums.device.type != "cpu":
-            checked, self._unchecked, step = self._unchecked, sums, step - 1  # type: ignore[assignment]
-        if checked is None or bool(checked.isfinite().all()):
+        checked: _Checked | None = _Checked(names, parts, total, self._step)
+        if parts.device.type != "cpu":
+            checked, self._unchecked = self._unchecked, checked
+        if checked is None or math.isfinite(checked.total):
             return
-        finite = checked.isfinite().tolist()
-        bad = [name for name, fine in zip(self._layers, finite, strict=True) if not fine]
+        finite = checked.parts.isfinite().tolist()
+        lost = [name for name, fine in zip(checked.names, finite, strict=True) if not fine]
+        bad = list(dict.fromkeys(lost or checked.names))
         raise FeatureError(
-            f"expected finite features, got NaN or Inf at training step {step} in layer "
+            f"expected finite features, got NaN or Inf at training step {checked.step} in layer "
             f"{bad[0]!r}{f' and {len(bad) - 1} more' if bad[1:] else ''}: lower the learning rate "
             "or the weights, or attach with nonfinite='skip' to train on without its penalty"
         )

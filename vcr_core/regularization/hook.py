@@ -9,10 +9,15 @@ from torch import Tensor, nn
 
 from vcr_core.errors import FeatureError, PenaltyNotAddedError
 from vcr_core.regularization.checkpointing import recomputing
-from vcr_core.regularization.function import Journey, Passage, measure_only, penalized_identity
-from vcr_core.regularization.samples import drawn_count
+from vcr_core.regularization.function import (
+    Journey,
+    Measured,
+    Passage,
+    measure_only,
+    penalized_identity,
+)
 from vcr_core.regularization.settings import Strength
-from vcr_core.regularization.statistics import COUNT
+from vcr_core.regularization.statistics import Readings
 
 MOST_PENDING = 64
 
@@ -32,7 +37,7 @@ class AttachedLayer:
     """The forward hook of one layer, and what it saw last.
 
     ``pending``   penalties of forwards that ``Regularization.penalty`` has not summed yet
-    ``readings``  (5,) of the last measured forward, see ``statistics.readings``
+    ``readings``  of the last measured forward
     ``moments``   of the last forward under ``record``
     ``output``    of the last forward under ``record``: the regularised features, in their graph
     """
@@ -51,7 +56,7 @@ class AttachedLayer:
         """Drop everything seen."""
         self.pending: list[Tensor] = []
         self.journey: Journey | None = None
-        self.readings: Tensor | None = None
+        self.readings: Readings | None = None
         self.moments: LayerMoments | None = None
         self.output: Tensor | None = None
 
@@ -99,7 +104,7 @@ class AttachedLayer:
         self.pending.append(measured.value)
         self.readings = measured.readings
         if self.record:
-            self.moments = self._moments(z, measured.mean, measured.second, measured.readings)
+            self.moments = self._moments(measured)
             self.output = measured.output
         return measured.output
 
@@ -128,16 +133,14 @@ class AttachedLayer:
         self.readings = self.moments = self.output = None
         if self.record:
             options = self.strength.options
-            self.readings, statistics = measure_only(z.detach(), options, self._passage())
-            self.moments = self._moments(z, statistics.mean, statistics.second, self.readings)
+            measured = measure_only(z.detach(), options, self._passage())
+            self.readings, self.moments = measured.readings, self._moments(measured)
             self.output = z
 
-    def _moments(
-        self, z: Tensor, mean: Tensor, covariance: Tensor, readings: Tensor
-    ) -> LayerMoments:
-        options = self.strength.options
-        count = readings[COUNT] if options.ranks == "global" else drawn_count(z, options)
-        return LayerMoments(mean, covariance, count)  # type: ignore[arg-type]
+    def _moments(self, measured: Measured) -> LayerMoments | None:
+        if measured.mean is None or measured.covariance is None:
+            return None
+        return LayerMoments(measured.mean, measured.covariance, measured.readings.count)
 
     def _require_previous_penalty(self) -> None:
         lost = self.journey is not None and self.journey.missed and not self.journey.received

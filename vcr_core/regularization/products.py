@@ -1,8 +1,9 @@
 """The two matrix products that the penalty costs: Xcᵀ Xc in the forward, Xc @ M in the backward.
 
 Both run over the features where they lie, in the layout that they have: rows (n, D) for vectors,
-tokens and channels-last maps, images (N, C, L) for contiguous maps. Nothing as large as the
-features is copied: what has to be centred or cast to float32 first is so chunk by chunk, in cache.
+tokens and channels-last maps, images (N, C, L) for contiguous maps, and in chunks that stay in
+cache between the operations on them. Nothing as large as the features is copied: what has to be
+centred or cast to float32 first is so chunk by chunk.
 
 Centring subtracts a ``shift`` (the mean of a few samples) and corrects for the small rest, so that
 a feature mean of 10⁴ costs no precision. Where that mean is small beside the standard deviation
@@ -22,6 +23,7 @@ from vcr_core.regularization.terms import statistics_dtype
 
 PROBED_SAMPLES = 64
 HARMLESS_MEAN = 2.0  # in standard deviations: costs a factor 1 + 2² of rounding error
+HARMLESS_SHARE = HARMLESS_MEAN**2 / (1 + HARMLESS_MEAN**2)  # of mean² in the mean square
 CPU_CHUNK_BYTES = 2**20
 ACCELERATOR_CHUNK_BYTES = 2**26
 
@@ -39,8 +41,8 @@ def choose_shift(z: Tensor) -> Tensor | None:
     shift = probe.mean(dim=0)
     if z.device.type != "cpu" or torch.compiler.is_compiling():
         return shift  # the choice below would wait for the device, or break the graph
-    variances = (probe - shift).square_().mean(dim=0)
-    harmless = bool((shift.square() <= HARMLESS_MEAN**2 * variances).all())
+    squares = (probe * probe).mean(dim=0)  # = variance + mean²
+    harmless = bool((shift * shift <= squares * HARMLESS_SHARE).all())
     return None if harmless else shift
 
 
@@ -50,14 +52,14 @@ def second_moments(z: Tensor, shift: Tensor | None) -> Sums:
     dtype = statistics_dtype(z.dtype)
     rows = has_rows(z)
     total, scatter = z.new_zeros(size, dtype=dtype), z.new_zeros(size, size, dtype=dtype)
-    for part in _chunks(z, shift):
+    for part in _chunks(z):
         x = centred(z[part], shift, rows=rows)
         if rows:
-            total += x.new_ones(x.shape[0]) @ x
             scatter.addmm_(x.T, x)
+            total.addmv_(x.T, x.new_ones(x.shape[0]))
         else:
-            total += (x @ x.new_ones(x.shape[2])).sum(dim=0)
             scatter.addbmm_(x, x.transpose(1, 2))
+            total += (x @ x.new_ones(x.shape[2])).sum(dim=0)
     return Sums(total, scatter)
 
 
@@ -68,8 +70,8 @@ def add_product(
 
     Shapes: ``matrix`` symmetric (D, D), ``bias`` (D,).
     """
-    parts = list(_chunks(z, shift))
-    if len(parts) == 1:
+    parts = list(_chunks(z))
+    if len(parts) == 1 or (shift is None and z.dtype == matrix.dtype):  # nothing to copy
         return _piece(grad_output, z, shift, matrix, bias).to(z.dtype)
     result = _empty(z)
     for part in parts:
@@ -107,11 +109,8 @@ def _piece(
     return result.baddbmm_(matrix.expand(x.shape[0], *matrix.shape), x).view(z.shape)
 
 
-def _chunks(z: Tensor, shift: Tensor | None) -> Iterator[slice]:
-    """Slices along the first axis whose centred float32 copies stay small."""
-    if shift is None and z.dtype == statistics_dtype(z.dtype):
-        yield slice(None)
-        return
+def _chunks(z: Tensor) -> Iterator[slice]:
+    """Slices along the first axis that stay in cache from one operation to the next."""
     budget = CPU_CHUNK_BYTES if z.device.type == "cpu" else ACCELERATOR_CHUNK_BYTES
     if torch.compiler.is_compiling():
         budget = ACCELERATOR_CHUNK_BYTES

@@ -11,8 +11,9 @@ from vcr_core.regularization.options import PenaltyOptions, checked, checked_wei
 class Strength:
     """Weights and options of one layer.
 
-    The weights also stand in a small tensor that is replaced, never written to, when they change:
-    a graph that was built with the old ones stays valid, and ``torch.compile`` does not recompile.
+    For ``torch.compile`` the weights also stand in a small tensor, so that it need not compile
+    again when they change. It is replaced, never written to: a graph that was built with the old
+    ones stays valid.
 
     ``factor`` multiplies both weights: the layer's share, where all layers are set together.
     """
@@ -52,6 +53,8 @@ class Strength:
         """Whether the penalty has any effect."""
         return self.variance_weight > 0 or self.covariance_weight > 0
 
-    def weights(self) -> Tensor:
-        """The two weights as a CPU tensor (2,)."""
-        return self.tensor
+    def weights(self) -> tuple[float, float] | Tensor:
+        """The two weights: numbers, or while compiling a CPU tensor (2,)."""
+        if torch.compiler.is_compiling():
+            return self.tensor
+        return self.variance_weight, self.covariance_weight

@@ -6,6 +6,9 @@ than features, the Gram form makes G = Xc Xcᵀ / (n − 1) (n, n) instead, beca
     ‖C‖_F² = ‖G‖_F²      and      Xc @ C = G @ Xc,
 
 so that value and gradient of the square penalty need no D×D matrix at all.
+
+Two ways to the same sums. A large layer is worked through in chunks, where it lies (products.py).
+A small one is centred as a whole: there the number of operations costs more than the arithmetic.
 """
 
 from __future__ import annotations
@@ -18,11 +21,13 @@ from torch import Tensor
 from vcr_core.regularization.conventions import exact_factors
 from vcr_core.regularization.distributed import over_all_ranks
 from vcr_core.regularization.options import PenaltyOptions
-from vcr_core.regularization.products import add_product, centred, choose_shift, second_moments
+from vcr_core.regularization.products import add_product, choose_shift, second_moments
 from vcr_core.regularization.samples import feature_count, from_rows, sample_count, to_rows
-from vcr_core.regularization.terms import covariance_term, variance_term
+from vcr_core.regularization.terms import covariance_term, statistics_dtype
 
-VARIANCE, COVARIANCE, NOISE_FLOOR, ACTIVE_HINGES, COUNT = range(5)  # places in ``readings``
+SMALL_NUMEL = 2**18  # features that are centred as a whole: 1 MiB in float32
+
+Scalar = Tensor | float
 
 
 class Statistics(NamedTuple):
@@ -48,10 +53,30 @@ class Statistics(NamedTuple):
         return self.offset if self.shift is None else self.shift + self.offset
 
 
+class Readings(NamedTuple):
+    """What is kept of a measured forward for whoever asks: nothing larger than (D,), detached."""
+
+    variance: Tensor  # unweighted variance term
+    covariance: Tensor  # unweighted covariance term
+    variances: Tensor  # (D,)
+    count: Any  # n, as in Statistics
+
+    def noise_floor(self) -> Tensor:
+        """Mean of s_i² s_j² / (n − 1) over i ≠ j: the covariance term of independent features."""
+        size, squares = self.variances.shape[0], self.variances.square().sum()
+        products: Tensor = self.variances.sum().square() - squares
+        return products.div(size * (size - 1) * (self.count - 1))
+
+    def active_hinges(self, options: PenaltyOptions) -> Tensor:
+        """Share of the features whose standard deviation is below the target."""
+        std = (self.variances + options.eps).sqrt()
+        return (std < options.target_std).to(std.dtype).mean()
+
+
 def measure(z: Tensor, options: PenaltyOptions, *, gram: bool) -> Statistics:
     """Statistics of all samples of ``z``: the first matrix product."""
-    if gram:
-        return _gram_statistics(z)
+    if gram or _is_small(z, options):
+        return _small_statistics(z, gram=gram)
     count: Any = sample_count(z)
     shift = choose_shift(z)
     total, scatter = second_moments(z, shift)
@@ -69,31 +94,23 @@ def prefers_gram(z: Tensor, options: PenaltyOptions) -> bool:
     return plain_square and sample_count(z) < feature_count(z)
 
 
-def readings(statistics: Statistics, options: PenaltyOptions) -> Tensor:
-    """Unweighted variance and covariance term, noise floor, share of active hinges, n: (5,)."""
-    variances, size = statistics.variances, statistics.offset.shape[0]
-    squares, pairs = variances.square().sum(), size * (size - 1)
-    if statistics.is_gram:
-        covariance = (statistics.second.square().sum() - squares).clamp(min=0) / pairs
+def read(statistics: Statistics, options: PenaltyOptions) -> Readings:
+    """The two unweighted terms of ``statistics``, as in ``terms.py``."""
+    variances, second = statistics.variances, statistics.second
+    shortfall = (options.target_std - (variances + options.eps).sqrt()).clamp_(min=0)
+    if options.threshold is None:
+        size = variances.shape[0]
+        off_diagonal = (second * second).sum() - variances.dot(variances)
+        covariance = off_diagonal.clamp_(min=0) / (size * (size - 1))
     else:
-        covariance = covariance_term(statistics.second, threshold=options.threshold)
-    floor = (variances.sum().square() - squares) / (pairs * (statistics.count - 1))
-    gate = (variances + options.eps).sqrt() < options.target_std
-    return torch.stack(
-        (
-            variance_term(variances, target_std=options.target_std, eps=options.eps),
-            covariance,
-            floor,
-            gate.to(variances.dtype).mean(),
-            torch.as_tensor(statistics.count, dtype=variances.dtype, device=variances.device),
-        )
-    )
+        covariance = covariance_term(second, threshold=options.threshold)
+    return Readings(shortfall.mean(), covariance, variances, statistics.count)
 
 
 def exact_weights(
-    weights: Tensor, options: PenaltyOptions, statistics: Statistics
-) -> tuple[Tensor, Tensor]:
-    """α and β of the exact convention, as scalars, from ``weights`` (2,) of ``options.scale``."""
+    weights: tuple[float, float] | Tensor, options: PenaltyOptions, statistics: Statistics
+) -> tuple[Scalar, Scalar]:
+    """α and β of the exact convention from the ``weights`` of ``options.scale``."""
     factors = exact_factors(
         options.scale, features=statistics.offset.shape[0], samples=statistics.count
     )
@@ -104,7 +121,7 @@ def add_gradient(
     grad_output: Tensor | None,
     z: Tensor,
     statistics: Statistics,
-    weights: tuple[Tensor, Tensor],
+    weights: tuple[Scalar, Scalar],
     options: PenaltyOptions,
 ) -> Tensor:
     """``grad_output`` plus the gradient of the penalty: the second matrix product.
@@ -117,43 +134,76 @@ def add_gradient(
         options: target standard deviation, eps and threshold.
     """
     size, degrees = statistics.offset.shape[0], statistics.count - 1
-    std = (statistics.variances + options.eps).sqrt()
-    gate = (std < options.target_std) / std
-    diagonal = gate * (weights[0] * (-1 / (size * degrees)))
+    std = (statistics.variances + options.eps).sqrt_()
+    diagonal = (std < options.target_std) / std * (weights[0] * (-1 / (size * degrees)))
     strength = weights[1] * (4 / (size * (size - 1) * degrees))
     if statistics.is_gram:
-        diagonal -= strength * statistics.variances
+        diagonal = diagonal - statistics.variances * strength
         return _add_gram_product(grad_output, z, statistics, strength, diagonal)
     covariance = statistics.second
     if options.threshold is not None:
         covariance = covariance.clamp(-options.threshold, options.threshold)
-    matrix = covariance * strength
-    # not in place: torch 2.15's inductor miscompiles a write to the diagonal here
-    matrix = matrix - torch.diag(matrix.diagonal() - diagonal)
+    matrix = _with_diagonal(covariance * strength, diagonal)
+    if _is_small(z, options):
+        x = _centred(z, statistics)
+        grad_rows = _rows_of(grad_output, x)
+        result = x @ matrix if grad_rows is None else torch.addmm(grad_rows, x, matrix)
+        return from_rows(result, z.shape).to(z.dtype)
     bias = -(statistics.offset @ matrix)
     return add_product(grad_output, z, statistics.shift, matrix, bias)
 
 
-def _gram_statistics(z: Tensor) -> Statistics:
-    shift = choose_shift(z)
-    x = centred(z, shift, rows=True)
+def _is_small(z: Tensor, options: PenaltyOptions) -> bool:
+    return z.numel() <= SMALL_NUMEL and options.ranks == "local"
+
+
+def _small_statistics(z: Tensor, *, gram: bool) -> Statistics:
+    """All samples centred at once, about the first of them and then about their mean."""
+    rows = to_rows(z).to(statistics_dtype(z.dtype))
+    shift = rows[0].clone()
+    x = rows - shift
     offset = x.mean(dim=0)
-    x = x - offset
+    x -= offset
     degrees = x.shape[0] - 1
-    variances = x.square().sum(dim=0) / degrees
-    return Statistics(shift, offset, variances, (x @ x.T) / degrees, x.shape[0])
+    if gram:
+        second = (x @ x.T).div_(degrees)
+        variances = (x * x).sum(dim=0).div_(degrees)
+    else:
+        second = (x.T @ x).div_(degrees)
+        variances = second.diagonal()
+    return Statistics(shift, offset, variances, second, x.shape[0])
+
+
+def _centred(z: Tensor, statistics: Statistics) -> Tensor:
+    """The samples of ``z`` as centred rows (n, D), as ``_small_statistics`` made them."""
+    rows = to_rows(z).to(statistics.offset.dtype)
+    if statistics.shift is None:
+        return rows - statistics.offset
+    return rows.sub(statistics.shift).sub_(statistics.offset)
+
+
+def _rows_of(gradient: Tensor | None, x: Tensor) -> Tensor | None:
+    return None if gradient is None else to_rows(gradient).to(x.dtype)
 
 
 def _add_gram_product(
     grad_output: Tensor | None,
     z: Tensor,
     statistics: Statistics,
-    strength: Tensor,
+    strength: Scalar,
     diagonal: Tensor,
 ) -> Tensor:
     """grad_output + strength · G @ Xc + Xc ∘ diagonal."""
-    x = centred(z, statistics.shift, rows=True) - statistics.offset
-    result = torch.addcmul((statistics.second * strength) @ x, x, diagonal)
-    if grad_output is not None:
-        result += to_rows(grad_output)
+    x = _centred(z, statistics)
+    grad_rows = _rows_of(grad_output, x)
+    result = x * diagonal if grad_rows is None else torch.addcmul(grad_rows, x, diagonal)
+    result = torch.addmm(result, statistics.second * strength, x)
     return from_rows(result, z.shape).to(z.dtype)
+
+
+def _with_diagonal(matrix: Tensor, diagonal: Tensor) -> Tensor:
+    """``matrix`` with its diagonal replaced."""
+    if torch.compiler.is_compiling():  # torch 2.15's inductor miscompiles the write in place
+        return matrix - torch.diag(matrix.diagonal() - diagonal)
+    matrix.diagonal().copy_(diagonal)
+    return matrix
