@@ -21,7 +21,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 import vcr_core
-from vcr_core.commands import sweep
+from vcr_core.commands import export, housekeeping, sweep
 from vcr_core.config import RunConfig, override
 from vcr_core.datasets.catalog import FOLDER
 from vcr_core.datasets.own_images import find_images
@@ -44,6 +44,8 @@ app = typer.Typer(
 bench = typer.Typer(help="Time things on this machine.", no_args_is_help=True)
 app.add_typer(bench, name="bench")
 sweep.register(app)
+housekeeping.register(app)
+export.register(app)
 
 
 def main() -> None:

@@ -52,3 +52,10 @@ def log_folder() -> Path:
     folder = home() / "logs"
     folder.mkdir(exist_ok=True)
     return folder
+
+
+def checkpoint_address() -> str:
+    """Where checkpoints are kept: ``VCR_LAB_CHECKPOINTS`` (a folder or any fsspec address), or a
+    folder under :func:`home`.
+    """
+    return os.environ.get("VCR_LAB_CHECKPOINTS") or (home() / "checkpoints").as_posix()

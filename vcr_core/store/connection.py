@@ -26,14 +26,17 @@ CURES = (
     ("password authentication", "the user name or password is wrong"),
     ("does not exist", "there is no such database or user"),
     ("too many clients", "the server has no free connection. Allow more, or close some"),
-    ("could not translate host", "there is no server of that name"),
+    ("resolve host", "there is no server of that name"),
     ("connection refused", "no server answers there. Start it"),
+    ("accepting connections", "the server is starting. Try again in a moment"),
+    ("is starting up", "the server is starting. Try again in a moment"),
+    ("is shutting down", "the server was shut down or restarted. Try again"),
     ("terminating connection", "the server was shut down or restarted. Try again"),
     ("server closed the connection", "the server was shut down or restarted. Try again"),
     ("connection", "the server cannot be reached. Start it, or look at the network"),
 )
-LASTING = ("password authentication", "does not exist", "could not translate host")
-RECONNECT_SECONDS = 10.0
+LASTING = ("password authentication", "does not exist", "resolve host")
+RECONNECT_SECONDS = 30.0
 CHOOSE = "or choose another file with VCR_LAB_STORE or another folder with VCR_LAB_HOME"
 
 

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Row, Select, func, select, update
 from vcr_core.config import RunConfig
 from vcr_core.errors import RunBusyError, RunTakenError
 from vcr_core.store import schema
-from vcr_core.store.connection import Connected, unknown_run
+from vcr_core.store.connection import Connected, lock_run, unknown_run
 from vcr_core.store.order import Waiting, fair_order
 from vcr_core.store.records import Role, Run, RunState, RunSummary
 
@@ -210,18 +210,37 @@ class RunRows(Connected):
             UnknownRunError: the store holds no such run.
             RunBusyError: a worker has the run.
         """
-        with self._writing(run_id) as connection:
-            state = connection.scalars(select(_runs.c.state).where(_runs.c.id == run_id)).one()
-            if RunState(state).is_active:
-                raise RunBusyError(
-                    f"expected a run that is not in work, but run {run_id} is {state}: stop it "
-                    "first"
+        self.delete_runs([run_id])
+
+    def delete_runs(self, run_ids: Sequence[str]) -> None:
+        """Hide all of these runs, or none of them where :meth:`delete_run` would refuse one."""
+        with self._writing() as connection:
+            for run_id in sorted(run_ids):
+                lock_run(connection, run_id)
+                state = connection.scalars(select(_runs.c.state).where(_runs.c.id == run_id)).one()
+                if RunState(state).is_active:
+                    raise RunBusyError(
+                        f"expected a run that is not in work, but run {run_id} is {state}: stop "
+                        "it first"
+                    )
+                connection.execute(
+                    update(_runs)
+                    .where(_runs.c.id == run_id, _runs.c.deleted_at.is_(None))
+                    .values(deleted_at=time.time())
                 )
-            connection.execute(
-                update(_runs)
-                .where(_runs.c.id == run_id, _runs.c.deleted_at.is_(None))
-                .values(deleted_at=time.time())
-            )
+
+    def restore_runs(self, run_ids: Sequence[str]) -> None:
+        """Bring deleted runs back, all of them or none; also into the queue.
+
+        Raises:
+            UnknownRunError: the store holds no such run.
+        """
+        with self._writing() as connection:
+            for run_id in sorted(run_ids):
+                lock_run(connection, run_id)
+                connection.execute(
+                    update(_runs).where(_runs.c.id == run_id).values(deleted_at=None)
+                )
 
     def restore_run(self, run_id: str) -> None:
         """Bring a deleted run back; it is what it was before, also in the queue.
@@ -229,15 +248,19 @@ class RunRows(Connected):
         Raises:
             UnknownRunError: the store holds no such run.
         """
-        self.update_run(run_id, deleted_at=None)
+        self.restore_runs([run_id])
+
+    def purgeable(self, *, older_than: float = 0.0) -> list[str]:
+        """Ids of runs that were deleted over ``older_than`` seconds ago."""
+        with self._reading() as connection:
+            return list(connection.scalars(_deleted_before(time.time() - older_than)))
 
     def purge(self, *, older_than: float = 0.0) -> list[str]:
         """Remove for good what was deleted over ``older_than`` seconds ago; returns the ids."""
-        condition = _runs.c.deleted_at <= time.time() - older_than
         with self._writing() as connection:
-            gone = list(connection.scalars(select(_runs.c.id).where(condition)))
+            gone = list(connection.scalars(_deleted_before(time.time() - older_than)))
             for run_id in gone:
-                connection.execute(_runs.delete().where(_runs.c.id == run_id, condition))
+                connection.execute(_runs.delete().where(_runs.c.id == run_id))
         return gone
 
 
@@ -253,6 +276,11 @@ def check_attempt(connection: Any, run_id: str, attempt: int) -> None:
             f"run {run_id} is in the hands of another worker (attempt {current}, this was "
             f"{attempt}): this worker writes nothing more"
         )
+
+
+def _deleted_before(moment: float) -> Select[Any]:
+    """Locked, so that none of them can be restored while it is purged."""
+    return select(_runs.c.id).where(_runs.c.deleted_at <= moment).with_for_update()
 
 
 def clean(changes: Mapping[str, Any]) -> dict[str, Any]:

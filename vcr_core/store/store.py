@@ -7,20 +7,28 @@ last ``id`` they saw (the cursor) and ask for what came after it.
 
 from __future__ import annotations
 
+from functools import cached_property
+
 from vcr_core import paths
+from vcr_core.store.backup import Backups
 from vcr_core.store.commands import CommandRows
 from vcr_core.store.leases import LeaseRows
 from vcr_core.store.numbers import NumberRows
-from vcr_core.store.opening import open_engine
+from vcr_core.store.opening import identity, open_engine
 from vcr_core.store.runs import RunRows
 from vcr_core.store.studies import StudyRows
 
 
-class Store(RunRows, NumberRows, CommandRows, StudyRows, LeaseRows):
+class Store(RunRows, NumberRows, CommandRows, StudyRows, LeaseRows, Backups):
     """Reads and writes runs. Made by :func:`open_store`.
 
     ``url`` opens it again and may hold a password; ``shown`` is the address for people.
     """
+
+    @cached_property
+    def identity(self) -> str:
+        """A name that this store got when it was made and no other store has."""
+        return identity(self._engine)
 
 
 def open_store(url: str | None = None) -> Store:

@@ -1,0 +1,40 @@
+"""``vcr-lab export``: a run for other tools."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from vcr_core.errors import ConfigError
+
+
+def register(app: typer.Typer) -> None:
+    """Add this file's commands."""
+    app.command()(export)
+
+
+def export(
+    runs: Annotated[list[str], typer.Argument(help="Ids of runs.")],
+    to: Annotated[
+        Path | None, typer.Option(help="File for the numbers: .csv or .parquet.", metavar="FILE")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print what was written as JSON.")
+    ] = False,
+) -> None:
+    """Write the numbers of runs to a file: one row a number, as CSV or Parquet."""
+    from vcr_core.store import open_store
+    from vcr_core.store.export import export_numbers
+
+    if to is None and len(runs) != 1:
+        raise ConfigError(f"expected --to FILE.csv or --to FILE.parquet for {len(runs)} runs")
+    path = to or Path(f"{runs[0]}.csv")
+    rows = export_numbers(open_store(), runs, path, replace=force)
+    if as_json:
+        typer.echo(json.dumps({"file": str(path), "rows": rows, "runs": runs}))
+    else:
+        typer.echo(f"{path}: {rows} numbers of {len(runs)} run{'s' if len(runs) > 1 else ''}")
