@@ -16,6 +16,7 @@ from vcr_core.models.catalog import block_names, model_info
 
 Device = Literal["auto", "cpu", "cuda", "mps"]
 Schedule = Literal["constant", "cosine"]
+Split = Literal["test", "validation"]
 Norm = Literal["default", "batch", "layer", "none"]
 
 
@@ -56,6 +57,12 @@ class DataConfig(Section):
     )
     image_size: int = setting(
         32, "Image size", "Your own images are scaled to this.", unit="pixels", ge=8, le=256
+    )
+    measured_on: Split = setting(
+        "test",
+        "Measured on",
+        "'test' measures on the held-out images; 'validation' on a fifth of the training images, "
+        "set aside, so that settings can be chosen without a look at the test images.",
     )
 
     @model_validator(mode="after")

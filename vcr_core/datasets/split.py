@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -13,6 +13,7 @@ from vcr_core.datasets.catalog import DatasetInfo
 from vcr_core.errors import ConfigError
 
 SMALLEST_STD = 1e-6
+VALIDATION_SHARE = 0.2
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,6 +80,20 @@ def make_dataset(
         mean=mean,
         std=std,
     )
+
+
+def measured_on_validation(data: Dataset, *, seed: int) -> Dataset:
+    """The data set with a fifth of its training images in the place of its test images.
+
+    So settings can be chosen without a look at the test images. The seed decides which images
+    those are; nothing trains on them, neither the network nor a probe. Where probes learn from
+    images of their own (a shortcut), the fifth is taken from those.
+    """
+    order = torch.randperm(len(data.probe), generator=generator(seed, "validation"))
+    count = max(1, round(VALIDATION_SHARE * len(order)))
+    probe, held_out = data.probe.take(order[count:]), data.probe.take(order[:count])
+    train = probe if data.probe is data.train else data.train
+    return replace(data, train=train, test=held_out, probe=probe)
 
 
 def generator(seed: int, purpose: str) -> torch.Generator:

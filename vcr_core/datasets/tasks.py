@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from vcr_core.datasets.catalog import DATASETS, dataset_info
 from vcr_core.datasets.loading import load
-from vcr_core.datasets.split import Dataset, Split, random_rows
+from vcr_core.datasets.split import Dataset, Split, measured_on_validation, random_rows
 from vcr_core.errors import ConfigError
 
 
@@ -40,11 +40,14 @@ def transfer_tasks(
     seed: int = 0,
     folder: str | Path | None = None,
     cache_folder: str | Path | None = None,
+    validation: bool = False,
 ) -> list[TransferTask]:
     """The probes named by ``targets``, on images that fit a network trained on ``dataset``.
 
     A target is a factor of the data set (``colour``) or of another one (``digits:digit``), whose
     images are scaled to the size and channels of this one. Sizes above what there is mean all.
+    With ``validation`` other data sets are measured on a part of their training images as well
+    (this one is expected to be so already).
 
     Raises:
         ConfigError: an unknown data set or factor; the message lists those there are.
@@ -63,6 +66,7 @@ def transfer_tasks(
                 seed=seed,
                 folder=folder,
                 cache_folder=cache_folder,
+                validation=validation,
             )
         found, train, test = prepared[other]
         if factor not in found.class_names:
@@ -89,6 +93,7 @@ def _prepare(
     seed: int,
     folder: str | Path | None,
     cache_folder: str | Path | None,
+    validation: bool,
 ) -> tuple[Dataset, Split, Split]:
     """A data set with the rows that probes use, resized where it is another one."""
     shape = dataset.train.images.shape[1:]
@@ -98,6 +103,8 @@ def _prepare(
         found = load(
             other, seed=seed, folder=folder, image_size=max(shape[1:]), cache_folder=cache_folder
         )
+        if validation:
+            found = measured_on_validation(found, seed=seed)
     train = _limit(found.probe, train_size, seed, field="transfer.train_size")
     test = _limit(found.test, test_size, seed, field="transfer.test_size")
     if found is dataset:

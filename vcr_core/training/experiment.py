@@ -11,6 +11,7 @@ from vcr_core import datasets, models, paths
 from vcr_core.config import DataConfig, ModelConfig, RunConfig
 from vcr_core.datasets import Dataset, TransferTask
 from vcr_core.datasets.augmentation import Augmentation
+from vcr_core.datasets.split import measured_on_validation
 from vcr_core.errors import ConfigError
 from vcr_core.models import Model
 from vcr_core.regularization import Regularization, attach
@@ -91,7 +92,7 @@ def prepare(config: RunConfig) -> Experiment:
 
 def load_data(config: DataConfig, *, seed: int) -> Dataset:
     """The images that a configuration asks for; the seed draws or splits them where it can."""
-    return datasets.load(
+    data = datasets.load(
         config.dataset,
         train_size=config.train_size,
         test_size=config.test_size,
@@ -101,6 +102,9 @@ def load_data(config: DataConfig, *, seed: int) -> Dataset:
         seed=seed,
         cache_folder=paths.data_folder(),
     )
+    if config.measured_on == "validation":
+        return measured_on_validation(data, seed=seed)
+    return data
 
 
 def build_model(config: ModelConfig, data: Dataset, *, source: str, seed: int) -> Model:
@@ -210,6 +214,7 @@ def _tasks(config: RunConfig, data: Dataset, device: torch.device) -> tuple[Tran
         seed=config.seed,
         folder=config.data.folder,
         cache_folder=paths.data_folder(),
+        validation=config.data.measured_on == "validation",
     )
     moved: dict[int, Tensor] = {}
 
