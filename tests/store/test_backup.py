@@ -72,5 +72,5 @@ def test_a_backup_replaces_no_file(store: Store, tmp_path: Path) -> None:
     with pytest.raises(StoreError, match=r"expected a new file for the backup, but .*thesis\.txt"):
         store.backup(path)
     assert path.read_text() == "ten years of work"
-    with pytest.raises(StoreError, match="there is no folder .*missing for a backup"):
+    with pytest.raises(StoreError, match=r"there is no folder .*missing for a backup"):
         store.backup(tmp_path / "missing" / "copy.sqlite")
