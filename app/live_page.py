@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import streamlit as st
 
-from app.controls import acknowledgement, controls
-from app.live_view import live_view
+from app import links
+from app.controls import controls
+from app.live_view import Choice, Network, View, live_view
 from app.state import Watched, find_watched, lab_store
+from app.texts import tr
 from app.words import pair_summary, progress_line, single_summary
 from vcr_core.datasets.catalog import chance
 from vcr_core.figures import (
@@ -16,10 +19,15 @@ from vcr_core.figures import (
     RunLine,
     accuracy_chart,
     covariance_chart,
+    gradient_chart,
+    hinge_chart,
+    histogram_chart,
+    layer_rank_chart,
     loss_chart,
     penalty_chart,
     rank_chart,
     run_lines,
+    spectrum_chart,
     spread_chart,
 )
 from vcr_core.presets import PRESETS
@@ -27,7 +35,9 @@ from vcr_core.store import Run, RunState
 
 TICK_SECONDS = 1.0
 FIRST_TICK_SECONDS = 0.3  # until the run trains: the first number should not wait for a tick
-MATRICES = {"correlation": "Correlation", "covariance": "Covariance"}
+MATRICES = (("correlation", "Correlation"), ("covariance", "Covariance"))
+ORDERS = (("network", "As in the network"), ("clustered", "Alike together"))
+CHOSEN = {"layer": "", "matrix": MATRICES[0][0], "order": ORDERS[0][0]}
 NAMES = {"without VCR": "Without VCR", "with VCR": "With VCR", "this run": "This run"}
 
 
@@ -36,34 +46,43 @@ def show_run(watched: Watched) -> None:
     _headline(watched)
     if not watched.is_over:
         controls(watched)
-    else:
+    elif not links.is_hidden("summary"):
         _summary(watched)
     tick = TICK_SECONDS if all(run.step for run in watched.runs) else FIRST_TICK_SECONDS
     every = None if watched.is_over else tick
     st.fragment(_live, run_every=every)(watched.main.id, _states(watched))
 
 
+def make_ready() -> None:
+    """Let the browser load what charts need before there is one: the first should not wait."""
+    live_view(View(()), store=lab_store(), key="ready")
+
+
 def _headline(watched: Watched) -> None:
     """Which experiment is shown, whatever is chosen above for the next one."""
     config, preset = watched.main.config, PRESETS.get(watched.main.preset)
     as_in_preset = preset is not None and preset.config.data == config.data
-    title = preset.title if preset and as_in_preset else f"Train for {config.data.source}"
+    title = (
+        tr(preset.title)
+        if preset and as_in_preset
+        else tr("Train for {task}", task=tr(config.data.source))
+    )
     st.subheader(title, anchor=False, divider="gray")
-    facts = f"{config.data.dataset} · {config.model.name} · seed {config.seed}"
-    looking = f" **What to look for:** {preset.look_for}" if preset and as_in_preset else ""
+    facts = tr(
+        "{dataset} · {model} · seed {seed}",
+        dataset=config.data.dataset,
+        model=config.model.name,
+        seed=config.seed,
+    )
+    looking = ""
+    if preset and as_in_preset:
+        looking = f" **{tr('What to look for:')}** {tr(preset.look_for)}"
     st.caption(f"{facts}.{looking}")
-
-
-def make_ready() -> None:
-    """Let the browser load what charts need before there is one: the first should not wait."""
-    live_view([], store=lab_store(), key="ready")
 
 
 def _states(watched: Watched) -> tuple[str, ...]:
     """What the page around the live part depends on."""
-    states = [f"{run.state.value} {run.step > 0}" for run in watched.runs]
-    asked = lab_store().commands(watched.main.id)
-    return (*states, str(asked[-1].id if asked else 0))
+    return tuple(f"{run.state.value} {run.step > 0}" for run in watched.runs)
 
 
 def _live(run_id: str, states: tuple[str, ...]) -> None:
@@ -75,69 +94,91 @@ def _live(run_id: str, states: tuple[str, ...]) -> None:
     for column, run, line in zip(st.columns(len(lines)), watched.runs, lines, strict=True):
         with column:
             _progress(run, line)
-    if not watched.is_over:
-        st.caption(acknowledgement(lab_store().commands(watched.main.id)) or "\u00a0")
     if watched.is_over and not any(run.total_steps for run in watched.runs):
         return
-    layer, matrix = _choose_view(run_id, watched.main.config.layer_names)
-    live_view(_charts(watched, lines, layer, matrix), store=lab_store(), key=f"live-{run_id}")
+    live_view(_view(watched, lines), store=lab_store(), key=f"live-{run_id}", on_choose=_on_choose)
 
 
 def _progress(run: Run, line: RunLine) -> None:
     share = run.step / run.total_steps if run.total_steps else 0.0
-    st.progress(min(share, 1.0), text=f"**{NAMES[line.label]}** · {progress_line(run)}")
+    st.progress(min(share, 1.0), text=f"**{tr(NAMES[line.label])}** · {progress_line(run)}")
     if run.state is RunState.FAILED:
         what, _, log = (run.error or "").partition("\n\n")
         st.error(what, icon=":material/error:")
         if log:
-            with st.expander("The end of its log"):
+            with st.expander(tr("The end of its log")):
                 st.code(log, language=None)
 
 
-def _choose_view(run_id: str, layers: Sequence[str]) -> tuple[str, str]:
-    """Which layer is enlarged, and which matrix of it is shown."""
-    left, right = st.columns([3, 2], vertical_alignment="bottom")
-    with left:
-        layer = st.segmented_control(
-            "Layer, from input to output",
-            layers,
-            default=layers[-1],
-            required=True,
-            key=f"layer:{run_id}",
-            help="The charts of spread, correlation and rank show this layer.",
-        )
-    with right:
-        matrix = st.segmented_control(
-            "Matrix",
-            list(MATRICES),
-            default="correlation",
-            required=True,
-            format_func=MATRICES.__getitem__,
-            key=f"matrix:{run_id}",
-            help="Correlation is covariance divided by the spreads of both features: "
-            "always between -1 and 1.",
-        )
-    return layer or layers[-1], matrix or "correlation"
+def _view(watched: Watched, lines: tuple[RunLine, ...]) -> View:
+    """What the live view shows, as the link says: layer, matrix, order, step."""
+    layers = watched.main.config.layer_names
+    layer = links.choice("layer", layers, layers[-1])
+    matrix = _choice("matrix", "Matrix", MATRICES)
+    order = _choice("order", "Order of features", ORDERS)
+    charts = [_accuracy(watched, lines)]
+    if not links.is_hidden("layer"):
+        charts += _layer_charts(watched, lines, layer, matrix.value, order.value)
+    if not links.is_hidden("training"):
+        total = watched.main.total_steps
+        charts += [
+            rank_chart(lines, total_steps=total),
+            loss_chart(lines, total_steps=total),
+            penalty_chart(lines, total_steps=total),
+        ]
+    network = Network(watched.runs, lines, layers, layer, watched.main.total_steps)
+    return View(
+        tuple(charts),
+        network=None if links.is_hidden("network") else network,
+        choices=() if links.is_hidden("layer") else (matrix, order),
+        step=links.step(),
+    )
 
 
-def _charts(watched: Watched, lines: Sequence[RunLine], layer: str, matrix: str) -> list[Chart]:
-    config, total = watched.main.config, watched.main.total_steps
+def _accuracy(watched: Watched, lines: Sequence[RunLine]) -> Chart:
+    config = watched.main.config
+    return accuracy_chart(
+        lines,
+        source=config.data.source,
+        targets=config.targets,
+        chance=chance(config.data.dataset, (config.data.source, *config.targets)),
+        total_steps=watched.main.total_steps,
+    )
+
+
+def _layer_charts(
+    watched: Watched, lines: Sequence[RunLine], layer: str, matrix: str, order: str
+) -> list[Chart]:
+    total, target = watched.main.total_steps, watched.main.config.regularizer.target_std
     return [
-        accuracy_chart(
-            lines,
-            source=config.data.source,
-            targets=config.targets,
-            chance=chance(config.data.dataset, (config.data.source, *config.targets)),
-            total_steps=total,
-        ),
         covariance_chart(
-            lines, layer, matrix="covariance" if matrix == "covariance" else "correlation"
+            lines,
+            layer,
+            matrix="covariance" if matrix == "covariance" else "correlation",
+            clustered=order == "clustered",
+            difference=True,
         ),
-        spread_chart(lines, [layer], target=config.regularizer.target_std, total_steps=total),
-        rank_chart(lines, total_steps=total),
-        loss_chart(lines, total_steps=total),
-        penalty_chart(lines, total_steps=total),
+        histogram_chart(lines, layer, target=target, total_steps=total),
+        spread_chart(lines, [layer], target=target, total_steps=total),
+        spectrum_chart(lines, layer),
+        layer_rank_chart(lines, layer, total_steps=total),
+        hinge_chart(lines, [layer], total_steps=total),
+        gradient_chart(lines, layer, total_steps=total),
     ]
+
+
+def _choice(name: str, label: str, options: tuple[tuple[str, str], ...]) -> Choice:
+    """Buttons whose pressed one the link names, else the first."""
+    values = [value for value, _ in options]
+    return Choice(name, label, options, links.choice(name, values, values[0]))
+
+
+def _on_choose(name: str, value: Any) -> None:
+    """Something was clicked in the live view: it goes into the link."""
+    if name == "step":
+        links.keep_step(value)
+    elif name in CHOSEN:
+        links.choose(name, str(value), default=CHOSEN[name])
 
 
 def _summary(watched: Watched) -> None:
@@ -145,5 +186,5 @@ def _summary(watched: Watched) -> None:
     lines = pair_summary(watched) if watched.is_pair else single_summary(watched.main)
     if lines:
         with st.container(border=True):
-            st.markdown("##### What came out")
+            st.markdown(f"##### {tr('What came out')}")
             st.markdown("\n".join(f"- {line}" for line in lines))

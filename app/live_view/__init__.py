@@ -3,5 +3,6 @@
 from __future__ import annotations
 
 from app.live_view.component import live_view
+from app.live_view.spec import Choice, Network, View
 
-__all__ = ["live_view"]
+__all__ = ["Choice", "Network", "View", "live_view"]

@@ -6,45 +6,83 @@ redraws with ``Plotly.react``. The rest of the app calls :func:`live_view` and k
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 from streamlit.components.v1 import declare_component
 
 from app.live_view.feed import Feed
-from vcr_core.figures import Chart, plotly_folder
+from app.live_view.spec import View
+from vcr_core.figures import plotly_folder
 from vcr_core.store import Store
 
 if TYPE_CHECKING:
     from streamlit.components.v2.types import ComponentRenderer
 
 HERE = Path(__file__).parent
-SCRIPTS = ("live_view.js", "plots.js", "numbers.js", "looks.js")
+SCRIPTS = (
+    "live_view.js",
+    "plots.js",
+    "time.js",
+    "network.js",
+    "choices.js",
+    "numbers.js",
+    "looks.js",
+)
+Choose = Callable[[str, Any], None]
 
 
-def live_view(charts: Sequence[Chart], *, store: Store, key: str = "live-view") -> None:
+def live_view(
+    view: View, *, store: Store, key: str = "live-view", on_choose: Choose | None = None
+) -> None:
     """Show charts and keep them up to date: call it once per tick, with the same ``key``.
 
     Meant for the body of a ``st.fragment(run_every=…)``. Other charts (another layer, another run)
-    may be passed at any time; what did not change is not touched.
+    may be passed at any time; what did not change is not touched. ``on_choose(name, value)`` hears
+    what was clicked inside: ``layer``, ``step``, or the id of a choice.
     """
     feed = st.session_state.setdefault(f"{key}/feed", Feed())
-    message = feed.next_message(charts, store)
+    message = feed.next_message(view, store)
     if "spec" in message:
         message["spec"]["plotly"] = _plotly_path()
-    _component()(key=key, data=message, on_resend_change=feed.forget)
+
+    def wanted() -> None:
+        feed.want(st.session_state[key].wanted or ())
+
+    def chosen() -> None:
+        for name, value in dict(st.session_state[key].chosen or {}).items():
+            if on_choose is not None:
+                on_choose(str(name), value)
+
+    _component()(
+        key=key,
+        data=message,
+        on_resend_change=feed.forget,
+        on_wanted_change=wanted,
+        on_chosen_change=chosen,
+    )
 
 
 @cache
 def _component() -> ComponentRenderer:
-    return st.components.v2.component(
-        "vcr_lab.live_view",
-        css=(HERE / "live_view.css").read_text(encoding="utf-8"),
-        js="\n".join((HERE / name).read_text(encoding="utf-8") for name in SCRIPTS),
+    return st.components.v2.component("vcr_lab.live_view", css=stylesheet(), js=script())
+
+
+@cache
+def script() -> str:
+    """The live view's one module."""
+    return "\n".join((HERE / name).read_text(encoding="utf-8") for name in SCRIPTS)
+
+
+@cache
+def stylesheet() -> str:
+    """The live view's style rules."""
+    return "\n".join(
+        (HERE / name).read_text(encoding="utf-8") for name in ("live_view.css", "network.css")
     )
 
 

@@ -4,24 +4,35 @@ Every message that carries something has a ``sequence`` number and names the one
 A browser that missed one (a dropped tick, a remount after a change of page) asks for a resend;
 the feed then forgets what it sent, and its next message is ``fresh``: the drawings and all numbers
 from the start. A message without news repeats the last sequence number.
+
+Matrices of the past are sent when the browser wants them: somebody moves through the run.
 """
 
 from __future__ import annotations
 
-import base64
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import Any
 
-import numpy as np
-
-from app.live_view.spec import page_spec, source_id
-from vcr_core.figures import START, ArrayKey, Chart, Cursor, History, Mark, SeriesKey, read_history
+from app.live_view.packing import Message, packed, packed_frame, rounded
+from app.live_view.spec import Network, View, page_spec, source_id
+from app.texts import tr
+from vcr_core.figures import (
+    START,
+    ArrayKey,
+    Chart,
+    Cursor,
+    History,
+    LayerReader,
+    Mark,
+    SeriesKey,
+    read_history,
+    read_past,
+)
 from vcr_core.figures.drawing import draw_marks
-from vcr_core.figures.history import Array, colour_limit
 from vcr_core.store import Store
 
-Message = dict[str, Any]
+MOST_PAST_STEPS = 6
 
 
 class Feed:
@@ -30,21 +41,28 @@ class Feed:
     def __init__(self) -> None:
         self.id = uuid.uuid4().hex[:8]
         self.sequence = 0
+        self._wanted: tuple[int, ...] = ()
         self.forget()
 
     def forget(self, *_: object) -> None:
         """Start over with the next message: the browser has a gap."""
         self._fresh = True
         self._cursor: Cursor = START
-        self._charts: tuple[Chart, ...] | None = None
+        self._outline: tuple[object, ...] | None = None
         self._sent: dict[SeriesKey, int] = {}
         self._marks: tuple[Mark, ...] = ()
+        self._layers: tuple[object, LayerReader] | None = None
 
-    def next_message(self, charts: Sequence[Chart], store: Store) -> Message:
+    def want(self, steps: Iterable[Any]) -> None:
+        """Send the matrices of these steps along with the next message."""
+        whole = [step for step in steps if isinstance(step, int) and 0 <= step < 2**40]
+        self._wanted = tuple(whole[:MOST_PAST_STEPS])
+
+    def next_message(self, view: View, store: Store) -> Message:
         """The drawings if they changed, and everything newer than what was sent before."""
-        news = read_history(store, charts, self._cursor)
+        news = read_history(store, view.charts, self._cursor)
         self._cursor = news.cursor
-        content = self._content(tuple(charts), news)
+        content = self._content(view, news, store)
         message: Message = {"feed": self.id, "follows": self.sequence}
         if content:
             self.sequence += 1
@@ -54,21 +72,39 @@ class Feed:
             self._fresh = False
         return message | {"sequence": self.sequence}
 
-    def _content(self, charts: tuple[Chart, ...], news: History) -> Message:
+    def _content(self, view: View, news: History, store: Store) -> Message:
         content: Message = {}
-        if charts != self._charts:
-            content["spec"] = page_spec(charts)
-            self._charts = charts
+        if view.outline() != self._outline:
+            content["spec"] = page_spec(view)
+            self._outline = view.outline()
         if news.series:
             content["series"] = self._series(news)
         if news.arrays:
             content["arrays"] = {
                 source_id(key): packed(key, array) for key, array in news.arrays.items()
             }
+        if frames := self._frames(view.network, store):
+            content["frames"] = frames
+        if self._wanted:
+            content["past"] = _past(view.charts, self._wanted, store)
+            self._wanted = ()
         if news.marks != self._marks:
-            content["marks"] = draw_marks(news.marks)
+            content["marks"] = draw_marks(news.marks, tr)
             self._marks = news.marks
         return content
+
+    def _frames(self, network: Network | None, store: Store) -> Message:
+        """New frames of the row of layers, by run and layer."""
+        if network is None:
+            return {}
+        shown = tuple(run.id for run in network.runs)
+        if self._layers is None or self._layers[0] != shown:
+            self._layers = shown, LayerReader(network.runs)
+        message: Message = {}
+        for frame in self._layers[1].news(store):
+            name = f"{frame.run}:{frame.layer}"
+            message.setdefault(name, []).append(packed_frame(frame))
+        return message
 
     def _series(self, news: History) -> Message:
         """New points by series; ``from`` is how many the browser has before them."""
@@ -83,25 +119,16 @@ class Feed:
         return message
 
 
-def rounded(value: float) -> float:
-    """Six significant digits: what a chart can show, at half the bytes."""
-    return float(f"{value:.6g}")
-
-
-def packed(key: ArrayKey, array: Array) -> Message:
-    """An array as base64 of little-endian int16 with a scale: a sixth of its JSON.
-
-    The smallest int16 stands for "not a finite number".
-    """
-    values = np.asarray(array.values, dtype=np.float64)
-    finite = np.isfinite(values)
-    largest = float(np.abs(values[finite]).max()) if finite.any() else 0.0
-    scale = largest / 32767 if largest > 0 else 1.0
-    whole = np.where(finite, np.round(np.where(finite, values, 0.0) / scale), -32768)
-    return {
-        "step": array.step,
-        "shape": list(values.shape),
-        "scale": scale,
-        "limit": rounded(colour_limit(key, array.values)),
-        "data": base64.b64encode(whole.astype("<i2").tobytes()).decode("ascii"),
-    }
+def _past(charts: Iterable[Chart], steps: Iterable[int], store: Store) -> list[Message]:
+    """The arrays of all charts as they were at some steps."""
+    sources = set().union(*(chart.sources() for chart in charts))
+    keys = [
+        source
+        for source in sorted(s for s in sources if isinstance(s, ArrayKey))
+        if source.kind not in {"order", "std_histogram"}
+    ]
+    return [
+        {"source": source_id(key), "asked": step, **packed(key, array)}
+        for step in steps
+        for key, array in read_past(store, keys, step).items()
+    ]

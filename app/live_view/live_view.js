@@ -2,16 +2,6 @@
 // from then on only with Plotly.react. Python sends drawings once and numbers since a cursor
 // (feed.py says how); a gap in the sequence is answered by asking for everything again.
 
-const LABELS = {
-  waiting: "The first numbers arrive in a moment.",
-  turned: "Knobs that were turned while it trained",
-  download: "Download as a picture (PNG)",
-  gain: "Percentage points more with VCR than without, at the last step that both have reached",
-  broken:
-    "The charts cannot be drawn: the browser did not get Plotly from this app's server. " +
-    "Reload the page; if that does not help, reinstall the plotly package and restart the app.",
-  legend: "Click a line to hide or show it in all charts",
-};
 const RESEND_AFTER_MS = 2000;
 const TURNED_SHOWN = 3;
 
@@ -21,6 +11,8 @@ export default function ({ data, parentElement, setTriggerValue }) {
   const view = views.get(data.feed) ?? newView(data.feed);
   view.mount(parentElement);
   view.askForResend = (sequence) => setTriggerValue("resend", sequence);
+  view.askFor = (steps) => setTriggerValue("wanted", steps);
+  view.choose = (name, value) => setTriggerValue("chosen", { [name]: value });
   view.receive(data);
 }
 
@@ -40,18 +32,26 @@ class LiveView {
     this.numbers = new Numbers();
     this.charts = new Map();
     this.hidden = new Set();
+    this.at = null;
     this.facts = { ticks: 0, resends: 0, draws: 0 };
     this.askedAt = -Infinity;
-    this.root = element("div", "vcr-live", { role: "region", "aria-label": "Live charts" });
+    this.words = {};
+    this.root = element("div", "vcr-live", { role: "region" });
     this.problem = element("p", "problem", { role: "alert", hidden: "" });
-    this.runs = element("div", "runs", { role: "group", "aria-label": LABELS.legend });
-    this.turned = element("ul", "turned", { "aria-label": LABELS.turned });
+    this.runs = element("div", "runs", { role: "group" });
+    this.turned = element("ul", "turned");
     this.legend = element("div", "legend");
     this.legend.append(this.runs, this.turned);
-    this.grid = element("div", "grid");
-    this.root.append(this.problem, this.legend, this.grid);
+    this.time = new Time(this);
+    this.network = new Network(this);
+    this.choices = new Choices(this);
+    this.grids = Object.fromEntries(["hero", "layer", "training"].map((place) => [place, element("div", "grid")]));
+    const { hero, layer, training } = this.grids;
+    this.root.append(this.problem, this.legend, hero, this.time.box, this.network.box, this.choices.box, layer, training);
     this.onVisible = () => this.draw();
     document.addEventListener("visibilitychange", this.onVisible);
+    this.onKey = (event) => this.time.onKey(event);
+    window.addEventListener("keydown", this.onKey, true);
   }
 
   /** Stand in this place of the page, with all charts as they are. */
@@ -63,6 +63,8 @@ class LiveView {
 
   dispose() {
     document.removeEventListener("visibilitychange", this.onVisible);
+    window.removeEventListener("keydown", this.onKey, true);
+    this.time.stop();
     for (const chart of this.charts.values()) chart.remove();
   }
 
@@ -89,6 +91,8 @@ class LiveView {
   apply(message) {
     if (message.spec) this.applySpec(message.spec);
     const changed = this.numbers.add(message);
+    if (message.frames || message.fresh) this.network.add(message);
+    if (message.past) this.time.arrived();
     if (message.marks) this.numbers.marks = message.marks;
     if (message.marks || message.fresh) this.listTurned();
     for (const panel of this.panels())
@@ -105,23 +109,38 @@ class LiveView {
   applySpec(spec) {
     const { charts, ...page } = spec;
     this.page = page;
+    this.say(page.words);
     for (const [id, chart] of this.charts)
       if (!charts.some((wanted) => wanted.id === id)) {
         chart.remove();
         this.charts.delete(id);
       }
-    charts.forEach((wanted, place) => {
-      if (!this.charts.has(wanted.id)) this.charts.set(wanted.id, new ChartCard(this));
-      const chart = this.charts.get(wanted.id);
-      chart.apply(wanted);
-      if (this.grid.children[place] !== chart.card) this.grid.insertBefore(chart.card, this.grid.children[place]);
-    });
+    for (const [name, grid] of Object.entries(this.grids))
+      charts
+        .filter((wanted) => wanted.place === name)
+        .forEach((wanted, place) => {
+          if (!this.charts.has(wanted.id)) this.charts.set(wanted.id, new ChartCard(this));
+          const chart = this.charts.get(wanted.id);
+          chart.apply(wanted);
+          if (grid.children[place] !== chart.card) grid.insertBefore(chart.card, grid.children[place]);
+        });
+    this.network.apply(page.network);
+    this.choices.apply(page.choices, page.network);
+    this.time.apply(page);
     this.numbers.keepOnly(new Set(this.panels().flatMap((panel) => panel.sources())));
     this.listRuns();
     loadPlotly(page.plotly).then(
       (plotly) => this.start(plotly),
       () => this.fail(),
     );
+  }
+
+  /** All words of the page in the visitor's language. */
+  say(words) {
+    this.words = words;
+    this.root.setAttribute("aria-label", words.region);
+    this.runs.setAttribute("aria-label", words.legend);
+    this.turned.setAttribute("aria-label", words.turned);
   }
 
   start(plotly) {
@@ -132,7 +151,7 @@ class LiveView {
   }
 
   fail() {
-    this.problem.textContent = LABELS.broken;
+    this.problem.textContent = this.words.broken;
     this.problem.hidden = false;
   }
 
@@ -158,6 +177,8 @@ class LiveView {
       if (typeof colour === "string") this.root.style.setProperty(`--${token}`, colour);
     const stops = this.theme.diverging.map(([place, colour]) => `${colour} ${100 * place}%`);
     this.root.style.setProperty("--diverging", `linear-gradient(to right, ${stops.join(", ")})`);
+    this.root.style.setProperty("--sequential-low", this.theme.sequential[0][1]);
+    this.network.recolour();
     for (const panel of this.panels()) panel.dirty = true;
   }
 
@@ -170,7 +191,7 @@ class LiveView {
   listRuns() {
     this.runs.replaceChildren(
       ...this.page.runs.map((run) => {
-        const button = element("button", "run", { type: "button", title: LABELS.legend });
+        const button = element("button", "run", { type: "button", title: this.words.legend });
         button.append(swatch(run), element("span", "", {}, run.label));
         button.setAttribute("aria-pressed", String(!this.hidden.has(run.id)));
         button.onclick = () => this.toggle(run.id, button);
@@ -189,6 +210,16 @@ class LiveView {
   draw() {
     if (!this.page || !this.theme) return;
     for (const chart of this.charts.values()) chart.draw();
+    this.network.draw();
+  }
+
+  /** Show a step of the past, or (null) follow the newest. */
+  showStep(step) {
+    this.at = step;
+    for (const panel of this.panels()) panel.turnTo(step);
+    this.network.dirty = true;
+    this.draw();
+    this.report();
   }
 
   /** Facts that a test, or a curious person, can read off the page. */
@@ -201,6 +232,8 @@ class LiveView {
       points: this.numbers.points,
       arrays: this.numbers.arrays.size,
       marks: this.numbers.marks.shapes.length,
+      frames: this.network.count,
+      step: this.at ?? "live",
       sequence: this.sequence ?? 0,
       plots: drawn,
     });

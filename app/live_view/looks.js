@@ -82,3 +82,12 @@ function shown(value, format) {
   if (size >= 10000 || size < 0.001) return value.toExponential(1).replace("e+", "e");
   return size >= 100 ? value.toFixed(0) : size >= 10 ? value.toFixed(1) : value.toFixed(size >= 1 ? 2 : 3);
 }
+
+/** A sentence with its places {name} filled in. */
+function filledIn(template, values) {
+  return template.replace(/\{(\w+)\}/g, (_, name) => values[name]);
+}
+
+function transposed(rows) {
+  return rows.length ? rows[0].map((_, column) => rows.map((row) => row[column])) : [];
+}

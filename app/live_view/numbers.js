@@ -6,6 +6,7 @@ class Numbers {
   constructor() {
     this.series = new Map();
     this.arrays = new Map();
+    this.past = new Map();
     this.marks = { shapes: [], annotations: [], texts: [] };
   }
 
@@ -19,14 +20,34 @@ class Numbers {
       changed.add(name);
     }
     for (const [name, packed] of Object.entries(message.arrays ?? {})) {
-      this.arrays.set(name, unpacked(packed));
+      const array = unpacked(packed);
+      this.arrays.set(name, array);
+      this.keep(name, array.step, array);
       changed.add(name);
+    }
+    for (const { source, asked, ...packed } of message.past ?? []) {
+      this.keep(source, asked, unpacked(packed));
+      changed.add(source);
     }
     return changed;
   }
 
+  keep(name, step, array) {
+    if (array.steps) return;
+    if (!this.past.has(name)) this.past.set(name, new Map());
+    const kept = this.past.get(name);
+    kept.set(step, array);
+    if (kept.size > MOST_KEPT) kept.delete(kept.keys().next().value);
+  }
+
+  /** An array at a step (null: the newest); undefined where it has to be asked for. */
+  arrayAt(name, step) {
+    const newest = this.arrays.get(name);
+    return step === null || newest?.steps || newest?.step <= step ? newest : this.past.get(name)?.get(step);
+  }
+
   keepOnly(names) {
-    for (const held of [this.series, this.arrays])
+    for (const held of [this.series, this.arrays, this.past])
       for (const name of held.keys()) if (!names.has(name)) held.delete(name);
   }
 
@@ -36,20 +57,21 @@ class Numbers {
     return count;
   }
 
-  /** The last finite value of a series. */
-  latest(name) {
-    const values = this.series.get(name)?.y ?? [];
-    for (let index = values.length - 1; index >= 0; index--)
-      if (values[index] !== null) return values[index];
+  /** The last finite value of a series, up to a step where one is given. */
+  latest(name, step = null) {
+    const { x, y } = this.series.get(name) ?? { x: [], y: [] };
+    for (let index = y.length - 1; index >= 0; index--)
+      if (y[index] !== null && (step === null || x[index] <= step)) return y[index];
     return null;
   }
 
   /** The values of two series at the last step that both have, or null: twins differ in pace. */
-  latestPair(one, other) {
+  latestPair(one, other, step = null) {
     const [a, b] = [one, other].map((name) => this.series.get(name) ?? { x: [], y: [] });
     const places = new Map(b.x.map((step, index) => [step, index]));
     for (let index = a.x.length - 1; index >= 0; index--) {
       const place = places.get(a.x[index]);
+      if (step !== null && a.x[index] > step) continue;
       if (place !== undefined && a.y[index] !== null && b.y[place] !== null)
         return [a.y[index], b.y[place]];
     }
@@ -57,10 +79,12 @@ class Numbers {
   }
 }
 
+const MOST_KEPT = 240; // matrices of the past that the browser remembers, per source
+
 class GapError extends Error {}
 
 /** base64 of little-endian int16 and a scale -> {step, limit, rows} (see packed() in feed.py). */
-function unpacked({ step, shape, scale, limit, data }) {
+function unpacked({ step, shape, scale, limit, data, steps }) {
   const bytes = Uint8Array.from(atob(data), (letter) => letter.charCodeAt(0));
   const whole = new DataView(bytes.buffer);
   const value = (index) => {
@@ -70,5 +94,5 @@ function unpacked({ step, shape, scale, limit, data }) {
   const width = shape[shape.length - 1];
   const height = shape.length === 1 ? 1 : shape[0];
   const row = (i) => Array.from({ length: width }, (_, j) => value(i * width + j));
-  return { step, limit, rows: Array.from({ length: height }, (_, i) => row(i)) };
+  return { step, limit, steps, rows: Array.from({ length: height }, (_, i) => row(i)) };
 }

@@ -1,6 +1,8 @@
 // Charts and their panels: each is drawn once, then only updated.
 // Part of one module: component.py joins the scripts of this folder.
 
+const SNAPSHOTS = new Set(["heatmap", "profile"]); // what shows one step, not all
+
 /** One chart: title, explanation, and its panels. */
 class ChartCard {
   constructor(view) {
@@ -69,15 +71,16 @@ class PanelPlot {
     this.box = element("div", "panel");
     this.tag = element("span", "tag");
     this.title = element("h4", "name");
-    this.gain = element("span", "gain", { title: LABELS.gain });
+    this.gain = element("span", "gain");
     this.head = element("div", "head");
     this.when = element("span", "when");
     this.head.append(this.title, this.gain, this.when);
     this.readouts = element("div", "readouts");
     this.frame = element("div", "frame");
     this.plot = element("div", "plot", { role: "img" });
-    this.waiting = element("p", "waiting", {}, LABELS.waiting);
-    this.frame.append(this.plot, this.waiting);
+    this.waiting = element("p", "waiting");
+    this.now = element("i", "now", { "aria-hidden": "true", hidden: "" });
+    this.frame.append(this.plot, this.now, this.waiting);
     this.box.append(this.tag, this.head, this.readouts, this.frame);
     chart.body.append(this.box);
     this.chart = chart;
@@ -100,10 +103,38 @@ class PanelPlot {
     this.title.textContent = spec.title;
     this.frame.dataset.square = String(spec.square);
     this.plot.setAttribute("aria-label", spec.alt);
+    this.gain.title = this.view.words.gain;
+    this.waiting.textContent = this.view.words.waiting;
+  }
+
+  /** Another step is shown: matrices change, curves get a line, readouts their values there. */
+  turnTo(step) {
+    if (this.spec.traces.some((trace) => SNAPSHOTS.has(trace.kind))) this.dirty = true;
+    this.drawReadouts();
+    this.drawNow(step);
+  }
+
+  /** The line at the step shown. Margins are fixed, so the place follows from the axis' range. */
+  drawNow(step = this.view.at) {
+    this.now.hidden = !(this.spec.marks && this.plotted && step !== null);
+    if (this.now.hidden) return;
+    const { margin, xaxis } = this.plot.layout;
+    const [low, high] = xaxis.range;
+    const share = (step - low) / (high - low);
+    this.now.hidden = share < 0 || share > 1;
+    this.now.style.left = `${margin.l + share * (this.plot.clientWidth - margin.l - margin.r)}px`;
+  }
+
+  /** The steps' arrays that this plot shows and the browser does not have. */
+  missing(step) {
+    const shown = this.spec.traces.filter((trace) => SNAPSHOTS.has(trace.kind));
+    const names = shown.flatMap(({ source, minus }) => (minus ? [source, minus] : [source]));
+    return names.filter((name) => this.view.numbers.arrays.has(name) && !this.view.numbers.arrayAt(name, step));
   }
 
   sources() {
-    return [...this.spec.traces, ...this.spec.readouts].map((part) => part.source);
+    const traces = this.spec.traces.flatMap(({ source, minus, order }) => [source, minus, order]);
+    return [...traces, ...this.spec.readouts.map(({ source }) => source)].filter(Boolean);
   }
 
   uses(changed) {
@@ -112,7 +143,7 @@ class PanelPlot {
 
   resize() {
     if (!this.frame.clientWidth) return;
-    if (this.plotted) this.view.plotly.Plots.resize(this.plot);
+    if (this.plotted) this.view.plotly.Plots.resize(this.plot).then(() => this.drawNow());
     else this.draw();
   }
 
@@ -126,8 +157,12 @@ class PanelPlot {
     this.dirty = false;
     if (empty && !this.plotted) return;
     this.view.facts.draws += 1;
-    if (this.plotted) return this.view.plotly.react(this.plot, traces, this.layout(), this.config());
+    if (this.plotted) {
+      this.view.plotly.react(this.plot, traces, this.layout(), this.config());
+      return this.drawNow();
+    }
     this.view.plotly.newPlot(this.plot, traces, this.layout(), this.config());
+    this.plot.on("plotly_relayout", () => this.drawNow());
     this.plotted = true;
     copyPlotlyStyles(this.box.getRootNode());
   }
@@ -135,10 +170,11 @@ class PanelPlot {
   /** A trace's drawing with its numbers. */
   filled(trace) {
     const drawing = resolved(trace.drawing, this.view.theme);
-    const array = this.view.numbers.arrays.get(trace.source);
+    const array = this.array(trace.source);
+    if (trace.kind === "timeline") return { ...drawing, x: array?.steps ?? [], z: transposed(array?.rows ?? []) };
     if (trace.kind === "heatmap") {
       const limit = this.chart.limit;
-      return { ...drawing, z: array?.rows ?? [], zmin: -limit, zmax: limit };
+      return { ...drawing, z: this.matrix(trace, array), zmin: -limit, zmax: limit };
     }
     drawing.visible = !this.view.hidden.has(trace.run);
     if (trace.kind === "profile") {
@@ -146,6 +182,26 @@ class PanelPlot {
       return { ...drawing, x: y.map((_, index) => index + 1), y };
     }
     return { ...drawing, ...(this.view.numbers.series.get(trace.source) ?? { x: [], y: [] }) };
+  }
+
+  /** An array at the step shown; the nearest older one stands in while it is on its way. */
+  array(name) {
+    const { numbers, at } = this.view;
+    const found = numbers.arrayAt(name, at);
+    if (found) return (this.stood ??= new Map()).set(name, found) && found;
+    return this.stood?.get(name) ?? numbers.arrays.get(name);
+  }
+
+  /** Rows of a heatmap: minus another matrix, its features in the asked order. */
+  matrix(trace, array) {
+    let rows = array?.rows ?? [];
+    const other = trace.minus && this.array(trace.minus)?.rows;
+    if (trace.minus && !other) return [];
+    if (other) rows = rows.map((row, i) => row.map((value, j) => (value === null ? null : value - other[i]?.[j])));
+    const order = trace.order && this.view.numbers.arrays.get(trace.order)?.rows[0];
+    if (!order || order.length !== rows.length) return rows;
+    const places = order.map(Math.round);
+    return places.map((i) => places.map((j) => rows[i][j]));
   }
 
   layout() {
@@ -166,7 +222,7 @@ class PanelPlot {
     this.settingsFor = this.chart.spec.compact;
     const download = {
       name: "download",
-      title: LABELS.download,
+      title: this.view.words.download,
       icon: this.view.plotly.Icons.camera,
       click: () => this.download(),
     };
@@ -196,14 +252,15 @@ class PanelPlot {
   /** The last value of a series; of a pair of accuracies, at the last step that both have reached. */
   reading(source, format) {
     const sources = this.spec.readouts.map((readout) => readout.source);
-    const pair = format === "percent" && sources.length === 2 ? this.view.numbers.latestPair(...sources) : null;
-    return pair ? pair[sources.indexOf(source)] : this.view.numbers.latest(source);
+    const pair = format === "percent" && sources.length === 2 ? this.view.numbers.latestPair(...sources, this.view.at) : null;
+    return pair ? pair[sources.indexOf(source)] : this.view.numbers.latest(source, this.view.at);
   }
 
   /** How many points of accuracy the second run of a pair has more than the first, at one step. */
   drawGain() {
-    const shares = this.spec.readouts.filter(({ format }) => format === "percent");
-    const pair = shares.length === 2 ? this.view.numbers.latestPair(...shares.map(({ source }) => source)) : null;
+    const compares = this.chart.spec.place === "hero";
+    const shares = this.spec.readouts.filter(({ format }) => compares && format === "percent");
+    const pair = shares.length === 2 ? this.view.numbers.latestPair(...shares.map(({ source }) => source), this.view.at) : null;
     const points = pair ? 100 * (pair[1] - pair[0]) : 0;
     this.gain.textContent = pair ? `${points < 0 ? "−" : "+"}${Math.abs(points).toFixed(1)}` : "";
     if (!pair) return;
@@ -213,8 +270,8 @@ class PanelPlot {
 
   /** Which step a matrix shows: matrices are kept less often than numbers. */
   drawWhen() {
-    const array = this.spec.square && this.view.numbers.arrays.get(this.spec.traces[0].source);
-    this.when.textContent = array ? `step ${array.step}` : "";
+    const array = this.spec.square && this.array(this.spec.traces[0].source);
+    this.when.textContent = array ? filledIn(this.view.words.step, { step: array.step }) : "";
   }
 
   drawReadouts() {

@@ -3,26 +3,93 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
+from app.live_view.words import WORDS, translated_chart, translated_run
+from app.texts import language, tr
 from vcr_core.figures import ArrayKey, Chart, Panel, Readout, RunLine, SeriesKey, Trace
 from vcr_core.figures.drawing import describe, draw_layout, draw_trace, shows_steps
 from vcr_core.figures.theme import THEMES
+from vcr_core.store import Run
 
 
-def page_spec(charts: Sequence[Chart]) -> dict[str, Any]:
-    """All charts of a page, their legend and the themes, ready for JSON."""
-    runs = dict.fromkeys(trace.run for chart in charts for trace in chart.traces())
+@dataclass(frozen=True)
+class Choice:
+    """Buttons above the enlarged layer, of which one is pressed: (value, label) each."""
+
+    id: str
+    label: str
+    options: tuple[tuple[str, str], ...]
+    value: str
+
+
+@dataclass(frozen=True)
+class Network:
+    """The row of layers: whose they are, in which order, and which one is enlarged."""
+
+    runs: tuple[Run, ...]
+    lines: tuple[RunLine, ...]
+    layers: tuple[str, ...]
+    selected: str
+    total_steps: int = 0
+
+
+@dataclass(frozen=True)
+class View:
+    """All that one live view shows."""
+
+    charts: tuple[Chart, ...]
+    network: Network | None = None
+    choices: tuple[Choice, ...] = ()
+    step: int | None = None
+
+    def outline(self) -> tuple[object, ...]:
+        """What the drawings depend on: changes where they have to be sent again."""
+        network = self.network
+        layers = (network.layers, network.selected, network.total_steps) if network else ()
+        return (self.charts, self.choices, layers, language())
+
+
+def page_spec(view: View) -> dict[str, Any]:
+    """All charts of a page, their legend, words and the themes, ready for JSON."""
+    charts = [translated_chart(chart) for chart in view.charts]
+    lines = view.network.lines if view.network else ()
+    runs = dict.fromkeys([trace.run for chart in charts for trace in chart.traces()])
+    runs = dict.fromkeys([*map(translated_run, lines), *runs])
     return {
         "themes": THEMES,
+        "words": {name: tr(text) for name, text in WORDS.items()},
         "runs": [_run_spec(run) for run in runs],
         "charts": [_chart_spec(chart) for chart in charts],
+        "network": _network_spec(view.network) if view.network else None,
+        "choices": [_choice_spec(choice) for choice in view.choices],
+        "step": view.step,
     }
 
 
 def source_id(source: SeriesKey | ArrayKey) -> str:
     """The name under which numbers travel to the browser: unique per series or array."""
     return "/".join(source) if isinstance(source, SeriesKey) else ":".join(source)
+
+
+def _network_spec(network: Network) -> dict[str, Any]:
+    return {
+        "layers": network.layers,
+        "runs": [run.id for run in network.lines],
+        "selected": network.selected,
+        "total": network.total_steps,
+    }
+
+
+def _choice_spec(choice: Choice) -> dict[str, Any]:
+    options = [[value, tr(label)] for value, label in choice.options]
+    return {
+        "id": choice.id,
+        "label": tr(choice.label),
+        "options": options,
+        "value": choice.value,
+    }
 
 
 def _run_spec(run: RunLine) -> dict[str, Any]:
@@ -38,6 +105,7 @@ def _chart_spec(chart: Chart) -> dict[str, Any]:
         "size": chart.size,
         "height": chart.height,
         "compact": chart.compact,
+        "place": chart.place,
         "colourbar": has_matrices,
         "panels": [_panel_spec(chart, panel) for panel in chart.panels],
     }
@@ -64,6 +132,8 @@ def _trace_spec(chart: Chart, trace: Trace) -> dict[str, Any]:
         "kind": trace.kind,
         "run": trace.run.id,
         "source": source_id(trace.source),
+        "minus": source_id(trace.minus) if trace.minus else None,
+        "order": source_id(trace.order) if trace.order else None,
         "drawing": draw_trace(trace, compact=chart.compact),
     }
 

@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from app.live_view.feed import Feed, packed
+from app.live_view.feed import Feed
+from app.live_view.packing import packed
+from app.live_view.spec import View
 from vcr_core.config import RunConfig
 from vcr_core.figures import ArrayKey, Chart, covariance_chart, loss_chart, rank_chart, run_lines
 from vcr_core.figures.history import Array
@@ -44,7 +46,7 @@ def test_the_first_message_brings_drawings_and_everything_so_far(
 ) -> None:
     write(store, run, 0)
     write(store, run, 1)
-    message = Feed().next_message(charts, store)
+    message = Feed().next_message(View(tuple(charts)), store)
     assert message["fresh"] is True
     assert [chart["id"] for chart in message["spec"]["charts"]] == ["loss", "covariance"]
     assert message["series"][f"{run}/loss/task"] == {"from": 0, "x": [0, 1], "y": [0.0, 1.0]}
@@ -55,9 +57,9 @@ def test_the_first_message_brings_drawings_and_everything_so_far(
 def test_a_tick_brings_only_what_is_new(store: Store, run: str, charts: list[Chart]) -> None:
     feed = Feed()
     write(store, run, 0)
-    first = feed.next_message(charts, store)
+    first = feed.next_message(View(tuple(charts)), store)
     write(store, run, 1)
-    tick = feed.next_message(charts, store)
+    tick = feed.next_message(View(tuple(charts)), store)
     assert "spec" not in tick
     assert "fresh" not in tick
     assert tick["follows"] == first["sequence"]
@@ -69,8 +71,8 @@ def test_a_tick_without_news_repeats_the_sequence_number(
 ) -> None:
     feed = Feed()
     write(store, run, 0)
-    first = feed.next_message(charts, store)
-    idle = feed.next_message(charts, store)
+    first = feed.next_message(View(tuple(charts)), store)
+    idle = feed.next_message(View(tuple(charts)), store)
     assert idle == {
         "feed": feed.id,
         "follows": first["sequence"],
@@ -82,9 +84,9 @@ def test_after_a_gap_everything_is_sent_again(store: Store, run: str, charts: li
     feed = Feed()
     for step in range(3):
         write(store, run, step)
-        last = feed.next_message(charts, store)
+        last = feed.next_message(View(tuple(charts)), store)
     feed.forget()
-    again = feed.next_message(charts, store)
+    again = feed.next_message(View(tuple(charts)), store)
     assert again["fresh"] is True
     assert again["sequence"] == last["sequence"] + 1
     assert again["series"][f"{run}/loss/task"] == {"from": 0, "x": [0, 1, 2], "y": [0.0, 1.0, 2.0]}
@@ -97,10 +99,10 @@ def test_other_charts_bring_new_drawings_and_their_own_numbers_from_the_start(
 ) -> None:
     feed = Feed()
     write(store, run, 0)
-    feed.next_message(charts, store)
+    feed.next_message(View(tuple(charts)), store)
     write(store, run, 1)
     more = [*charts, rank_chart(run_lines([store.run(run)]))]
-    message = feed.next_message(more, store)
+    message = feed.next_message(View(tuple(more)), store)
     assert len(message["spec"]["charts"]) == 3
     assert message["series"][f"{run}/loss/task"]["from"] == 1
     rank = message["series"][f"{run}/features/effective_rank"]
@@ -109,15 +111,15 @@ def test_other_charts_bring_new_drawings_and_their_own_numbers_from_the_start(
 
 def test_a_mark_is_sent_once(store: Store, run: str, charts: list[Chart]) -> None:
     feed = Feed()
-    feed.next_message(charts, store)
+    feed.next_message(View(tuple(charts)), store)
     command = store.add_command(
         run, CommandKind.SET, {"field": "optimizer.learning_rate", "value": 0.01}
     )
     store.settle_command(command, applied_step=4)
-    marks = feed.next_message(charts, store)["marks"]
+    marks = feed.next_message(View(tuple(charts)), store)["marks"]
     assert marks["texts"] == ["learning rate → 0.01 at step 4"]
     assert [shape["x0"] for shape in marks["shapes"]] == [4]
-    assert "marks" not in feed.next_message(charts, store)
+    assert "marks" not in feed.next_message(View(tuple(charts)), store)
 
 
 def test_messages_are_plain_json_even_where_numbers_are_not_finite(
@@ -126,7 +128,7 @@ def test_messages_are_plain_json_even_where_numbers_are_not_finite(
     matrix = np.array([[np.nan, 1.0], [np.inf, -2.0]], dtype=np.float32)
     report = Report(0, {"loss/task": float("inf")}, {("a", "covariance"): matrix})
     store.write_reports(run, [report], progress={"step": 0})
-    message = Feed().next_message(charts, store)
+    message = Feed().next_message(View(tuple(charts)), store)
     text = json.dumps(message, allow_nan=False)
     assert json.loads(text)["series"][f"{run}/loss/task"]["y"] == [None]
 
@@ -150,7 +152,7 @@ def test_an_array_of_nothing_can_be_packed(value: float) -> None:
 def test_two_viewers_are_served_independently(store: Store, run: str, charts: list[Chart]) -> None:
     write(store, run, 0)
     first, second = Feed(), Feed()
-    first.next_message(charts, store)
+    first.next_message(View(tuple(charts)), store)
     write(store, run, 1)
-    assert first.next_message(charts, store)["series"][f"{run}/loss/task"]["from"] == 1
-    assert second.next_message(charts, store)["series"][f"{run}/loss/task"]["from"] == 0
+    assert first.next_message(View(tuple(charts)), store)["series"][f"{run}/loss/task"]["from"] == 1
+    assert second.next_message(View(tuple(charts)), store)["series"][f"{run}/loss/task"]["from"] == 0

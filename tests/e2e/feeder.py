@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from app.live_view import Network
 from vcr_core.config import RunConfig
 from vcr_core.figures import (
     Chart,
@@ -20,7 +21,7 @@ from vcr_core.figures import (
 )
 from vcr_core.store import CommandKind, Report, Run, RunState, Store
 
-LAYERS = ("stem", "block1", "block2", "pool")
+LAYERS = RunConfig().layer_names
 TARGETS = ("colour", "texture", "background", "scale", "x-position", "y-position")
 STEPS = 470
 REPORT_EVERY = 6
@@ -48,6 +49,11 @@ def all_charts(runs: Sequence[Run], layer: str) -> tuple[Chart, ...]:
         loss_chart(lines, total_steps=STEPS),
         penalty_chart(lines, total_steps=STEPS),
     )
+
+
+def network(runs: tuple[Run, Run], layer: str) -> Network:
+    """The row of layers of a pair of runs."""
+    return Network(runs, run_lines(runs), LAYERS, layer, STEPS)
 
 
 class Feeder:

@@ -122,7 +122,7 @@ def test_updates_extend_the_charts_without_rebuilding_any(
     assert fact(view, "points") > before
     assert fact(view, "draws") > draws
     expect(view).to_have_attribute("data-marks", "1")
-    expect(view.get_by_text("variance weight → 3 at step").first).to_be_visible()
+    expect(view.get_by_text("Variance weight → 3 at step").first).to_be_visible()
     assert browser_page.evaluate("window.rebuilt") == []
     assert x_range(browser_page, "loss/task") == zoomed
 
@@ -160,11 +160,11 @@ def test_another_layer_changes_only_its_own_charts(
     view: Locator, browser_page: Page, feeder: Feeder
 ) -> None:
     view.evaluate(WATCH_FOR_REBUILDS)
-    browser_page.get_by_role("radio", name="stem").click()
-    expect(view.get_by_text("Correlation of the features of stem")).to_be_visible(
+    browser_page.get_by_role("radio", name=LAYERS[0]).click()
+    expect(view.get_by_text(f"{LAYERS[0]}, enlarged")).to_be_visible(
         timeout=PATIENCE_MS
     )
-    expect_complete(view, feeder, "stem")
+    expect_complete(view, feeder, LAYERS[0])
     assert browser_page.evaluate("window.rebuilt") == []
 
 

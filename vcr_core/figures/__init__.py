@@ -5,7 +5,10 @@ from __future__ import annotations
 from vcr_core.figures.charts import (
     accuracy_chart,
     covariance_chart,
+    gradient_chart,
     hinge_chart,
+    histogram_chart,
+    layer_rank_chart,
     loss_chart,
     penalty_chart,
     rank_chart,
@@ -14,7 +17,8 @@ from vcr_core.figures.charts import (
     spread_chart,
 )
 from vcr_core.figures.export import plotly_folder, to_figure
-from vcr_core.figures.history import START, Cursor, History, Mark, Series, read_history
+from vcr_core.figures.history import START, Cursor, History, Mark, Series, read_history, read_past
+from vcr_core.figures.layers import Frame, LayerReader
 from vcr_core.figures.parts import (
     ArrayKey,
     Axis,
@@ -33,8 +37,10 @@ __all__ = [
     "Axis",
     "Chart",
     "Cursor",
+    "Frame",
     "Guide",
     "History",
+    "LayerReader",
     "Mark",
     "Panel",
     "Readout",
@@ -44,12 +50,16 @@ __all__ = [
     "Trace",
     "accuracy_chart",
     "covariance_chart",
+    "gradient_chart",
     "hinge_chart",
+    "histogram_chart",
+    "layer_rank_chart",
     "loss_chart",
     "penalty_chart",
     "plotly_folder",
     "rank_chart",
     "read_history",
+    "read_past",
     "run_lines",
     "spectrum_chart",
     "spread_chart",

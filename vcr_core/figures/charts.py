@@ -19,6 +19,11 @@ from vcr_core.figures.parts import (
 from vcr_core.store import Role, Run
 
 Matrix = Literal["covariance", "correlation"]
+ACCURACY_HELP = (
+    "Only the first task is trained. The others: how often a simple linear classifier gets them "
+    "right from the same features. At step 0 nothing is learned yet, so watch what is lost."
+)
+ACCURACY_HELP_AND_GUESSING = f"{ACCURACY_HELP} The dotted line is guessing."
 TONES = ("regularized", "third", "fourth")
 DASHES = ("solid", "dot", "dashdot")
 
@@ -90,13 +95,12 @@ def accuracy_chart(
     return Chart(
         id="accuracy",
         title="What the network knows",
-        help="Only the first task is trained. The others: how often a simple linear classifier "
-        "gets them right from the same features. At step 0 nothing is learned yet, so watch what "
-        "is lost." + (" The dotted line is guessing." if guesses else ""),
+        help=ACCURACY_HELP_AND_GUESSING if guesses else ACCURACY_HELP,
         panels=panels,
         size="full",
         height=150,
         compact=True,
+        place="hero",
     )
 
 
@@ -159,7 +163,7 @@ def spread_chart(
     panels = tuple(
         Panel(
             id=f"spread/{index}",
-            title=layer,
+            title=layer if len(layers) > 1 else "",
             traces=tuple(trace for run in runs for trace in _quantile_traces(run, layer)),
             readouts=_readouts(runs, f"layer/{layer}/std_q50"),
             y=Axis(from_zero=True),
@@ -172,11 +176,12 @@ def spread_chart(
         id="spread",
         title="How far features spread",
         help="The standard deviation of a layer's features: the line is the middle feature, the "
-        f"bands hold half and nine tenths of them. VCR lifts whatever is below {target:g}.",
+        "bands hold half and nine tenths of them. VCR lifts whatever is below the target.",
         panels=panels,
         size="full" if len(layers) > 1 else "half",
-        height=180 if len(layers) > 1 else 230,
+        height=180 if len(layers) > 1 else 200,
         compact=len(layers) > 3,
+        place="layer",
     )
 
 
@@ -192,14 +197,26 @@ def _quantile_traces(run: RunLine, layer: str) -> Iterator[Trace]:
 
 
 def covariance_chart(
-    runs: Sequence[RunLine], layer: str, *, matrix: Matrix = "correlation"
+    runs: Sequence[RunLine],
+    layer: str,
+    *,
+    matrix: Matrix = "correlation",
+    clustered: bool = False,
+    difference: bool = False,
 ) -> Chart:
-    """Covariances or correlations of a layer's features, the runs side by side."""
-    panels = tuple(
+    """Covariances or correlations of a layer's features, the runs side by side.
+
+    ``clustered`` puts alike features of the first run together, in all matrices alike;
+    ``difference`` adds the second run minus the first.
+    """
+    order = ArrayKey(runs[0].id, layer, "order") if clustered and runs else None
+    panels = [
         Panel(
             id=f"matrix/{run.tone}",
             title=run.label,
-            traces=(Trace("heatmap", run, ArrayKey(run.id, layer, matrix), run.label),),
+            traces=(
+                Trace("heatmap", run, ArrayKey(run.id, layer, matrix), run.label, order=order),
+            ),
             readouts=(
                 Readout(
                     run,
@@ -209,16 +226,114 @@ def covariance_chart(
             ),
         )
         for run in runs
-    )
-    what = "Correlation" if matrix == "correlation" else "Covariance"
+    ]
+    if difference and len(runs) == 2:
+        panels.append(_difference(runs[0], runs[1], layer, matrix, order))
     return Chart(
         id="covariance",
-        title=f"{what} of the features of {layer}",
+        title="Correlation of features" if matrix == "correlation" else "Covariance of features",
         help="Every row and column is a feature; colour away from the diagonal means that two "
         "features carry the same news. VCR clears it away.",
-        panels=panels,
-        size="half",
+        panels=tuple(panels),
+        size="full" if len(panels) > 2 else "half",
         height=300,
+        place="layer",
+    )
+
+
+def _difference(
+    first: RunLine, second: RunLine, layer: str, matrix: Matrix, order: ArrayKey | None
+) -> Panel:
+    trace = Trace(
+        "heatmap",
+        second,
+        ArrayKey(second.id, layer, matrix),
+        "difference",
+        minus=ArrayKey(first.id, layer, matrix),
+        order=order,
+    )
+    return Panel(id="matrix/difference", title="with − without", traces=(trace,))
+
+
+def histogram_chart(
+    runs: Sequence[RunLine], layer: str, *, target: float = 1.0, total_steps: int | None = None
+) -> Chart:
+    """How the features of a layer share out over the standard deviations, step by step."""
+    panels = tuple(
+        Panel(
+            id=f"histogram/{run.tone}",
+            title=run.label,
+            traces=(Trace("timeline", run, ArrayKey(run.id, layer, "std_histogram"), run.label),),
+            y=Axis(range=(0.0, 2.0)),
+            x=_steps(total_steps),
+            guide=Guide(target, "target"),
+        )
+        for run in runs
+    )
+    return Chart(
+        id="histogram",
+        title="Every feature's spread over time",
+        help="Each column is a histogram at one step: the darker, the more features have that "
+        "standard deviation. The dotted line is the target.",
+        panels=panels,
+        height=200,
+        place="layer",
+    )
+
+
+def layer_rank_chart(
+    runs: Sequence[RunLine], layer: str, *, total_steps: int | None = None
+) -> Chart:
+    """Effective rank of one layer, at every snapshot."""
+    name = f"layer/{layer}/effective_rank"
+    return _layer_series(
+        runs,
+        name,
+        id="layer-rank",
+        title="Directions in use",
+        help="The effective rank of this layer: how many independent directions its features fill.",
+        y=Axis(from_zero=True),
+        total_steps=total_steps,
+    )
+
+
+def gradient_chart(runs: Sequence[RunLine], layer: str, *, total_steps: int | None = None) -> Chart:
+    """‖penalty gradient‖ / ‖task gradient‖ at one layer."""
+    name = f"layer/{layer}/gradient_ratio"
+    return _layer_series(
+        runs,
+        name,
+        id="gradient",
+        title="How hard the penalty pulls",
+        help="The size of the penalty's gradient at this layer, as a share of the task's. "
+        "Below 1 % the penalty is idle.",
+        y=Axis(from_zero=True, format=".0%"),
+        total_steps=total_steps,
+        percent=True,
+    )
+
+
+def _layer_series(
+    runs: Sequence[RunLine],
+    name: str,
+    *,
+    id: str,
+    title: str,
+    help: str,
+    y: Axis,
+    total_steps: int | None,
+    percent: bool = False,
+) -> Chart:
+    panel = Panel(
+        id=id,
+        title="",
+        traces=_lines(runs, name, dots=True),
+        readouts=_readouts(runs, name, percent=percent),
+        y=y,
+        x=_steps(total_steps),
+    )
+    return Chart(
+        id=id, title=title, help=help, panels=(panel,), size="quarter", height=190, place="layer"
     )
 
 
@@ -258,7 +373,7 @@ def hinge_chart(
     panels = tuple(
         Panel(
             id=f"hinges/{index}",
-            title=layer,
+            title=layer if len(layers) > 1 else "",
             traces=_lines(runs, f"layer/{layer}/active_hinges"),
             readouts=_readouts(runs, f"layer/{layer}/active_hinges", percent=True),
             y=Axis(range=(0.0, 1.04), format=".0%"),
@@ -272,9 +387,10 @@ def hinge_chart(
         help="The share of a layer's features that spread less than the target: "
         "only these feel the variance term.",
         panels=panels,
-        size="half" if len(panels) == 1 else "full",
-        height=230 if len(panels) == 1 else 170,
+        size="quarter" if len(panels) == 1 else "full",
+        height=190 if len(panels) == 1 else 170,
         compact=len(panels) > 4,
+        place="layer",
     )
 
 
@@ -282,7 +398,7 @@ def spectrum_chart(runs: Sequence[RunLine], layer: str) -> Chart:
     """Eigenvalues of a layer's covariance, largest first."""
     panel = Panel(
         id="spectrum",
-        title=layer,
+        title="",
         traces=tuple(
             Trace("profile", run, ArrayKey(run.id, layer, "spectrum"), run.label) for run in runs
         ),
@@ -291,8 +407,11 @@ def spectrum_chart(runs: Sequence[RunLine], layer: str) -> Chart:
     )
     return Chart(
         id="spectrum",
-        title=f"Where the variance of {layer} lies",
+        title="Where the variance lies",
         help="How much the features vary along each independent direction; a line that falls "
         "steeply means that a few directions say everything.",
         panels=(panel,),
+        size="quarter",
+        height=190,
+        place="layer",
     )

@@ -6,10 +6,11 @@ looks the same live, in a notebook and in an export. Plotly itself is not needed
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from vcr_core.figures.history import Mark
+from vcr_core.figures.derived import BINS, WIDEST_SPREAD
+from vcr_core.figures.history import MARK_TEXT, Mark
 from vcr_core.figures.parts import Axis, Chart, Guide, Panel, Trace
 from vcr_core.figures.theme import FONT
 
@@ -22,6 +23,8 @@ def draw_trace(trace: Trace, *, compact: bool = False) -> Drawing:
     """A trace's looks; x and y (or z) are filled in by whoever has the numbers."""
     if trace.kind == "heatmap":
         return _heatmap(trace)
+    if trace.kind == "timeline":
+        return _timeline()
     drawing: Drawing = {
         "type": "scatter",
         "mode": "lines",
@@ -50,6 +53,20 @@ def _heatmap(trace: Trace) -> Drawing:
         "colorscale": "$diverging",
         "showscale": False,
         "hovertemplate": "features %{y} and %{x}: <b>%{z:.3f}</b><extra></extra>",
+    }
+
+
+def _timeline() -> Drawing:
+    width = WIDEST_SPREAD / BINS
+    return {
+        "type": "heatmap",
+        "colorscale": "$sequential",
+        "showscale": False,
+        "y0": width / 2,
+        "dy": width,
+        "zmin": 0,
+        "zmax": 0.5,
+        "hovertemplate": "step %{x}, spread %{y:.2f}: <b>%{z:.0%}</b><extra></extra>",
     }
 
 
@@ -156,13 +173,20 @@ def _guide_label(guide: Guide) -> Drawing:
     }
 
 
-def draw_marks(marks: Sequence[Mark]) -> Drawing:
+def draw_marks(marks: Sequence[Mark], translate: Callable[[str], str] = str) -> Drawing:
     """Thin vertical lines for every knob that was turned, and labels above the newest ones."""
-    labelled = list(marks)[-LABELLED_MARKS:]
+    template = translate(MARK_TEXT)
+    texts = [
+        template.format(name=translate(mark.name), value=mark.value, step=mark.step)
+        for mark in marks
+    ]
+    newest = list(zip(marks, texts, strict=True))[-LABELLED_MARKS:]
     return {
         "shapes": [_mark_line(mark) for mark in marks],
-        "annotations": [_mark_label(mark, row) for row, mark in enumerate(reversed(labelled))],
-        "texts": [mark.text for mark in marks],
+        "annotations": [
+            _mark_label(mark, text, row) for row, (mark, text) in enumerate(reversed(newest))
+        ],
+        "texts": texts,
     }
 
 
@@ -179,9 +203,9 @@ def _mark_line(mark: Mark) -> Drawing:
     }
 
 
-def _mark_label(mark: Mark, row: int) -> Drawing:
+def _mark_label(mark: Mark, text: str, row: int) -> Drawing:
     return {
-        "text": mark.text,
+        "text": text,
         "xref": "x",
         "x": mark.step,
         "xanchor": "auto",
@@ -196,10 +220,10 @@ def _mark_label(mark: Mark, row: int) -> Drawing:
 
 def shows_steps(panel: Panel) -> bool:
     """Whether the panel's x axis is the training step, so that marks belong on it."""
-    return all(trace.kind in {"line", "band", "band-edge"} for trace in panel.traces)
+    return all(trace.kind in {"line", "band", "band-edge", "timeline"} for trace in panel.traces)
 
 
 def describe(chart: Chart, panel: Panel) -> str:
     """What a screen reader says for a panel."""
-    runs = " and ".join(dict.fromkeys(trace.run.label for trace in panel.traces))
+    runs = ", ".join(dict.fromkeys(trace.run.label for trace in panel.traces))
     return f"{chart.title}: {panel.title}, {runs}. {chart.help}"

@@ -7,8 +7,11 @@ from pathlib import Path
 from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from vcr_core.figures.drawing import draw_layout, draw_marks, draw_trace, shows_steps
-from vcr_core.figures.history import History, Series, colour_limit
+from vcr_core.figures.history import Array, History, Series, colour_limit
 from vcr_core.figures.parts import ArrayKey, Chart, Panel, SeriesKey, Trace
 from vcr_core.figures.theme import FONT, THEMES, Theme, ThemeName, resolve
 
@@ -89,8 +92,23 @@ def _filled(trace: Trace, chart: Chart, history: History, palette: Theme) -> dic
         return drawing
     if trace.kind == "profile":
         return drawing | {"x": list(range(1, len(array.values) + 1)), "y": array.values}
+    if trace.kind == "timeline":
+        return drawing | {"x": array.steps, "z": array.values.T}
     limit = _shared_limit(chart, history)
-    return drawing | {"z": array.values, "zmin": -limit, "zmax": limit}
+    return drawing | {"z": _matrix(trace, array, history), "zmin": -limit, "zmax": limit}
+
+
+def _matrix(trace: Trace, array: Array, history: History) -> NDArray[np.float32]:
+    """The values of a heatmap: minus another matrix, in the asked order of features."""
+    values = array.values
+    other = history.arrays.get(trace.minus) if trace.minus else None
+    if other is not None:
+        values = values - other.values
+    order = history.arrays.get(trace.order) if trace.order else None
+    if order is None or len(order.values) != len(values):
+        return values
+    places = order.values.astype(int)
+    return np.asarray(values[np.ix_(places, places)])
 
 
 def _shared_limit(chart: Chart, history: History) -> float:

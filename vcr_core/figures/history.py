@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vcr_core.config import fields
+from vcr_core.figures.derived import KEPT_AS, cluster_order, correlation, spread_over_time
 from vcr_core.figures.parts import ArrayKey, Chart, SeriesKey
-from vcr_core.store import Command, CommandKind, Store
+from vcr_core.store import Command, CommandKind, Snapshot, Store
 
 
 @dataclass
@@ -27,10 +28,17 @@ class Series:
 
 @dataclass(frozen=True)
 class Array:
-    """A matrix (D, D) or vector (D,) and the step that it shows."""
+    """A matrix (D, D) or vector (D,) and the step that it shows.
+
+    A timeline is (S, B): a row for each of ``steps``.
+    """
 
     step: int
     values: NDArray[np.float32]
+    steps: tuple[int, ...] = ()
+
+
+MARK_TEXT = "{name} → {value} at step {step}"
 
 
 @dataclass(frozen=True, order=True)
@@ -38,7 +46,13 @@ class Mark:
     """A knob that was turned: drawn as a vertical line at its step."""
 
     step: int
-    text: str
+    name: str
+    value: str
+
+    @property
+    def text(self) -> str:
+        """``variance weight → 3 at step 120``."""
+        return MARK_TEXT.format(name=self.name, value=self.value, step=self.step)
 
 
 @dataclass(frozen=True)
@@ -116,43 +130,59 @@ def _read_series(
 
 
 def _read_array(store: Store, key: ArrayKey, after: int, history: History) -> int:
-    kept = "covariance" if key.kind == "correlation" else key.kind
+    kept = KEPT_AS.get(key.kind, key.kind)
     snapshot = store.latest_snapshot(key.run, key.layer, kept, after=after)
     if snapshot is None:
         return after
-    values = snapshot.values if kept == key.kind else correlation(snapshot.values)
-    history.arrays[key] = Array(snapshot.step, values)
+    history.arrays[key] = as_array(store, key, snapshot)
     return snapshot.id
 
 
-def correlation(covariance: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Correlations (D, D) from covariances (D, D): C_ij / (s_i s_j); 0 where a feature is flat."""
-    std = np.sqrt(np.maximum(np.diagonal(covariance), 0.0))
-    scale = np.outer(std, std)
-    flat = scale <= np.finfo(np.float32).tiny
-    return np.where(flat, 0.0, covariance / np.where(flat, 1.0, scale)).astype(np.float32)
+def read_past(store: Store, keys: Iterable[ArrayKey], step: int) -> dict[ArrayKey, Array]:
+    """The arrays as they were at a step; those that were not kept by then are left out."""
+    found = {}
+    for key in keys:
+        kept = KEPT_AS.get(key.kind, key.kind)
+        snapshot = store.latest_snapshot(key.run, key.layer, kept, step=step)
+        if snapshot is not None:
+            found[key] = as_array(store, key, snapshot)
+    return found
+
+
+def as_array(store: Store, key: ArrayKey, snapshot: Snapshot) -> Array:
+    """What a chart shows of a snapshot."""
+    match key.kind:
+        case "correlation":
+            return Array(snapshot.step, correlation(snapshot.values))
+        case "order":
+            return Array(snapshot.step, cluster_order(snapshot.values))
+        case "std_histogram":
+            steps, rows = spread_over_time(store, key)
+            return Array(snapshot.step, rows, steps)
+        case _:
+            return Array(snapshot.step, snapshot.values)
 
 
 def colour_limit(key: ArrayKey, values: NDArray[np.float32]) -> float:
     """The value that gets the strongest colour: 1 for correlations, else nearly the largest."""
     if key.kind == "correlation":
         return 1.0
-    off_diagonal = values[~np.eye(len(values), dtype=bool)] if values.ndim == 2 else values
+    is_matrix = values.ndim == 2 and values.shape[0] == values.shape[1]
+    off_diagonal = values[~np.eye(len(values), dtype=bool)] if is_matrix else values
     finite = np.abs(off_diagonal[np.isfinite(off_diagonal)])
     return float(np.quantile(finite, 0.99)) if finite.size and finite.max() > 0 else 1.0
 
 
 def _marks(commands: Iterable[Command]) -> tuple[Mark, ...]:
     """One mark per field and step; twins that got the same command share it."""
-    last: dict[tuple[int, str], str] = {}
+    last: dict[tuple[int, str], Mark] = {}
     titles = fields()
     for command in commands:
         name = command.payload.get("field")
         if command.kind is not CommandKind.SET or command.applied_step is None or name is None:
             continue
-        title = (titles[name].title or name).lower() if name in titles else str(name)
-        value = command.payload.get("value")
+        title = (titles[name].title or name) if name in titles else str(name)
+        value, step = command.payload.get("value"), command.applied_step
         shown = f"{value:g}" if isinstance(value, int | float) else str(value)
-        step = command.applied_step
-        last[step, str(name)] = f"{title} → {shown} at step {step}"
-    return tuple(sorted(Mark(step, text) for (step, _), text in last.items()))
+        last[step, str(name)] = Mark(step, title, shown)
+    return tuple(sorted(last.values()))

@@ -11,8 +11,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-TraceKind = Literal["line", "band-edge", "band", "heatmap", "profile"]
-Size = Literal["full", "half", "third"]
+TraceKind = Literal["line", "band-edge", "band", "heatmap", "timeline", "profile"]
+Size = Literal["full", "half", "quarter"]
+Place = Literal["hero", "layer", "training"]
 
 
 class SeriesKey(NamedTuple):
@@ -45,7 +46,9 @@ class Trace:
     """One line, one edge of a band, or one heatmap.
 
     A ``band`` is filled down to the ``band-edge`` that stands right before it. ``dots`` marks each
-    measurement, for what is measured rarely.
+    measurement, for what is measured rarely. Of a ``heatmap``, ``minus`` is subtracted, and
+    ``order`` names the array with the places of its rows and columns. A ``timeline`` is a heatmap
+    over the steps.
     """
 
     kind: TraceKind
@@ -53,6 +56,13 @@ class Trace:
     source: SeriesKey | ArrayKey
     label: str = ""
     dots: bool = False
+    minus: ArrayKey | None = None
+    order: ArrayKey | None = None
+
+    def sources(self) -> Iterator[SeriesKey | ArrayKey]:
+        """Everything that has to be read to draw it."""
+        yield self.source
+        yield from filter(None, (self.minus, self.order))
 
 
 @dataclass(frozen=True)
@@ -111,6 +121,7 @@ class Chart:
     size: Size = "half"
     height: int = 230
     compact: bool = False
+    place: Place = "training"
 
     def traces(self) -> Iterator[Trace]:
         """All traces of all panels."""
@@ -120,4 +131,5 @@ class Chart:
     def sources(self) -> set[SeriesKey | ArrayKey]:
         """Everything that has to be read to draw the chart."""
         readouts = (readout.source for panel in self.panels for readout in panel.readouts)
-        return {trace.source for trace in self.traces()} | set(readouts)
+        drawn = (source for trace in self.traces() for source in trace.sources())
+        return {*drawn, *readouts}

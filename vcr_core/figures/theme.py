@@ -36,6 +36,7 @@ LIGHT: Theme = {
         (0.75, "#58a873"),
         (1.0, "#0a5730"),
     ),
+    "sequential": ((0.0, "#ffffff"), (0.3, "#9fc3e6"), (0.7, "#2f74b5"), (1.0, "#0b2e5c")),
 }
 
 DARK: Theme = {
@@ -60,6 +61,7 @@ DARK: Theme = {
         (0.75, "#3c915c"),
         (1.0, "#a5f0bf"),
     ),
+    "sequential": ((0.0, "#0e1117"), (0.3, "#1f4f7d"), (0.7, "#5aa5e0"), (1.0, "#e2f1ff")),
 }
 
 THEMES: Mapping[ThemeName, Theme] = {"light": LIGHT, "dark": DARK}
