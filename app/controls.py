@@ -1,16 +1,23 @@
-"""The knobs of a run that trains: each move is a command, applied at the next step boundary."""
+"""The knobs of a run that trains: each move is a command, applied at the next step boundary.
+
+The bar stays in sight while the page scrolls. Its knobs and buttons are a fragment of their own, so
+that a move costs no more than a command; the line below says what became of what was asked.
+"""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable
 
 import streamlit as st
 
-from app.state import Watched, lab_store
+from app import links
+from app.commands import Move, asked_to_pause, last_move, moves, send, turn, undo, withdraw
+from app.state import Watched, find_watched, lab_store
+from app.texts import tr
 from vcr_core.config import fields, get_value
-from vcr_core.store import Command, CommandKind, Run, RunState
+from vcr_core.store import CommandKind, Run
 
+STATUS_SECONDS = 0.5
 WEIGHTS = (0.0, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0)
 RATES = (1e-5, 3e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1)
 KNOBS = {
@@ -21,86 +28,124 @@ KNOBS = {
 
 
 def controls(watched: Watched) -> None:
-    """Sliders for both weights and the learning rate; pause, resume, stop."""
-    columns = st.columns([3, 3, 3, 4], vertical_alignment="bottom")
-    for column, (field, grid) in zip(columns, KNOBS.items(), strict=False):
-        with column:
-            _knob(watched, field, grid)
-    with columns[-1], st.container(horizontal=True, horizontal_alignment="right"):
-        if watched.is_paused:
-            _button("Resume", ":material/play_arrow:", CommandKind.RESUME, watched.active)
-        else:
-            _button("Pause", ":material/pause:", CommandKind.PAUSE, watched.active)
-        _button("Stop and keep", ":material/stop:", CommandKind.STOP, watched.active)
+    """The bar of a run that is not over."""
+    with st.container(key="controls"):
+        st.fragment(_bar)(watched.main.id)
+        st.fragment(_status, run_every=STATUS_SECONDS)(watched.main.id)
+
+
+def _bar(run_id: str) -> None:
+    watched = find_watched(lab_store(), run_id)
+    if not links.is_hidden("transport"):
+        with st.container(key="transport", horizontal=True, vertical_alignment="center"):
+            _transport(watched)
+    if not links.is_hidden("knobs"):
+        with st.container(key="knobs"):
+            for column, (field, grid) in zip(st.columns(len(KNOBS)), KNOBS.items(), strict=True):
+                with column:
+                    _knob(watched, field, grid)
+
+
+def _status(run_id: str) -> None:
+    """What became of what was asked; a knob that was turned elsewhere moves here too."""
+    watched = find_watched(lab_store(), run_id)
+    st.caption(" · ".join(map(told, moves(watched))) or "\u00a0")
+    for field in KNOBS:
+        shown = st.session_state.get(_key(watched.main, field))
+        if shown is not None and shown != current_value(watched.main, field):
+            st.rerun()
+
+
+def _transport(watched: Watched) -> None:
+    if asked_to_pause(watched.main):
+        _button("Resume", ":material/play_arrow:", CommandKind.RESUME, watched, shortcut="Space")
+    else:
+        _button("Pause", ":material/pause:", CommandKind.PAUSE, watched, shortcut="Space")
+    _button("Stop and keep", ":material/stop:", CommandKind.STOP, watched)
+    move = last_move(watched.main)
+    st.button(
+        tr("Undo"),
+        icon=":material/undo:",
+        key="undo",
+        disabled=move is None or links.is_locked("knobs"),
+        help=tr("Turn the last knob back to where it stood."),
+        on_click=undo,
+        args=(watched,),
+    )
+
+
+def _button(
+    label: str,
+    icon: str,
+    kind: CommandKind,
+    watched: Watched,
+    *,
+    shortcut: str | None = None,
+) -> None:
+    st.button(
+        tr(label),
+        icon=icon,
+        key=f"do:{kind.value}",
+        disabled=links.is_locked("transport") or not watched.active,
+        shortcut=shortcut,
+        on_click=_ask,
+        args=(watched.active, kind),
+    )
+
+
+def _ask(runs: Iterable[Run], kind: CommandKind) -> None:
+    for run in runs:
+        if not (kind is CommandKind.STOP and withdraw(run)):
+            send(run, kind)
 
 
 def _knob(watched: Watched, field: str, grid: tuple[float, ...]) -> None:
     """One slider. The learning rate turns both twins; the weights turn the regularised one."""
-    runs = watched.active if field.startswith("optimizer") else (watched.main,)
-    now = current_value(watched.main, field)
-    key = f"knob:{watched.main.id}:{field}"
-    info = fields()[field]
+    now, key, info = current_value(watched.main, field), _key(watched.main, field), fields()[field]
     if st.session_state.get(key, now) != now:  # turned elsewhere: another tab, another device
         st.session_state[key] = now
-    both = " It turns both twins, so that they stay comparable." if len(runs) > 1 else ""
+    both = ""
+    if field.startswith("optimizer") and watched.is_pair:
+        both = f" {tr('It turns both twins, so that they stay comparable.')}"
     st.select_slider(
-        str(info.title),
+        tr(str(info.title)),
         options=sorted({*grid, now}),
         value=now,
         format_func=lambda value: f"{value:g}",
         key=key,
-        help=f"{info.description}{both}",
-        on_change=_turn,
-        args=(runs, field, key),
-        disabled=watched.main.state.is_over,
+        help=f"{tr(info.description or '')}{both}",
+        on_change=_turned,
+        args=(watched, field, key),
+        disabled=watched.main.state.is_over or links.is_locked("knobs"),
     )
 
 
-def _turn(runs: Iterable[Run], field: str, key: str) -> None:
-    for run in runs:
-        payload = {"field": field, "value": st.session_state[key]}
-        lab_store().add_command(run.id, CommandKind.SET, payload)
+def _turned(watched: Watched, field: str, key: str) -> None:
+    turn(watched, field, st.session_state[key])
 
 
-def _button(label: str, icon: str, kind: CommandKind, runs: tuple[Run, ...]) -> None:
-    if st.button(label, icon=icon, disabled=not runs):
-        for run in runs:
-            if kind is CommandKind.STOP and _withdraw(run):
-                continue
-            lab_store().add_command(run.id, kind)
-
-
-def _withdraw(run: Run) -> bool:
-    """Take a run out of the queue; False where it has started already."""
-    return lab_store().move_run(
-        run.id, before=RunState.QUEUED, after=RunState.STOPPED, finished_at=time.time()
-    )
+def _key(run: Run, field: str) -> str:
+    return f"knob:{run.id}:{field}"
 
 
 def current_value(run: Run, field: str) -> float:
     """What a knob stands at: the last value asked for and not refused, or the run's first."""
-    moves = [
+    asked = [
         command.payload["value"]
         for command in lab_store().commands(run.id)
         if command.kind is CommandKind.SET
         and command.payload.get("field") == field
         and command.state != "refused"
     ]
-    return float(moves[-1] if moves else get_value(run.config, field))
+    return float(asked[-1] if asked else get_value(run.config, field))
 
 
-def acknowledgement(commands: list[Command]) -> str:
-    """What became of the last thing that was asked, in words; empty where nothing was."""
-    if not commands:
-        return ""
-    last = commands[-1]
-    if last.kind is CommandKind.SET:
-        title = fields()[last.payload["field"]].title
-        asked = f"{title} → {last.payload['value']:g}"
-    else:
-        asked = last.kind.value.capitalize()
-    if last.state == "requested":
-        return f"{asked}: requested, takes effect at the next step"
-    if last.state == "refused":
-        return f"{asked}: refused. {last.reason}"
-    return f"{asked}: applied after step {last.applied_step}"
+def told(move: Move) -> str:
+    """``Variance weight 1 → 3: applied at step 17``."""
+    words = {
+        "requested": "requested",
+        "applied": "applied at step {step}",
+        "refused": "refused: {reason}",
+    }
+    became = tr(words[move.state], step=move.step, reason=move.reason)
+    return f"**{move.what}** {became}"

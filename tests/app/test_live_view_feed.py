@@ -117,7 +117,7 @@ def test_a_mark_is_sent_once(store: Store, run: str, charts: list[Chart]) -> Non
     )
     store.settle_command(command, applied_step=4)
     marks = feed.next_message(View(tuple(charts)), store)["marks"]
-    assert marks["texts"] == ["learning rate → 0.01 at step 4"]
+    assert marks["texts"] == ["Learning rate → 0.01 at step 4"]
     assert [shape["x0"] for shape in marks["shapes"]] == [4]
     assert "marks" not in feed.next_message(View(tuple(charts)), store)
 
@@ -155,4 +155,6 @@ def test_two_viewers_are_served_independently(store: Store, run: str, charts: li
     first.next_message(View(tuple(charts)), store)
     write(store, run, 1)
     assert first.next_message(View(tuple(charts)), store)["series"][f"{run}/loss/task"]["from"] == 1
-    assert second.next_message(View(tuple(charts)), store)["series"][f"{run}/loss/task"]["from"] == 0
+    assert (
+        second.next_message(View(tuple(charts)), store)["series"][f"{run}/loss/task"]["from"] == 0
+    )

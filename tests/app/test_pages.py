@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -178,10 +179,10 @@ def test_knobs_send_commands_and_show_what_became_of_them(page: AppTest, store: 
     assert [command.payload["field"] for command in store.commands(baseline)] == [
         "optimizer.learning_rate"
     ]
-    assert "requested, takes effect at the next step" in texts(page)
+    assert "**Learning rate 0.003 → 0.001** requested" in texts(page)
     store.settle_command(store.commands(regularized)[-1].id, applied_step=17)
     page.run()
-    assert "Learning rate → 0.001: applied after step 17" in texts(page)
+    assert "**Learning rate 0.003 → 0.001** applied at step 17" in texts(page)
 
 
 def test_pause_and_stop_reach_both_twins(page: AppTest, store: Store) -> None:
@@ -222,6 +223,7 @@ def test_a_file_that_is_no_store_is_said_without_a_traceback(
 def test_the_pages_never_import_torch(lab_home: Path) -> None:
     code = f"""
 import sys
+import time
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 from vcr_core.store import open_store
@@ -296,3 +298,66 @@ def test_the_result_says_which_experiment_it_is(page: AppTest, store: Store) -> 
     page.run()
     page.selectbox(key="preset").set_value("digits-parity").run()
     assert page.subheader[0].value == "Train for shape, transfer to colour"
+
+
+def training(store: Store) -> str:
+    run_id = store.create_run(RunConfig())
+    store.update_run(run_id, state=RunState.RUNNING.value, total_steps=460)
+    return run_id
+
+
+def turned(store: Store, run_id: str) -> list[float]:
+    return [c.payload["value"] for c in store.commands(run_id) if c.kind is CommandKind.SET]
+
+
+def test_undo_turns_knobs_back_move_by_move(page: AppTest, store: Store) -> None:
+    run_id = training(store)
+    page.query_params["run"] = run_id
+    page.run()
+    assert page.button(key="undo").disabled
+    key = f"knob:{run_id}:regularizer.variance_weight"
+    page.select_slider(key=key).set_value(3.0).run()
+    time.sleep(1.1)
+    page.select_slider(key=key).set_value(10.0).run()
+    page.button(key="undo").click().run()
+    page.button(key="undo").click().run()
+    assert turned(store, run_id) == [3.0, 10.0, 3.0, 1.0]
+    assert page.select_slider(key=key).value == 1.0
+    assert page.button(key="undo").disabled
+
+
+def test_a_dragged_knob_is_one_move(page: AppTest, store: Store) -> None:
+    run_id = training(store)
+    for value in (3.0, 10.0, 30.0):
+        payload = {"field": "regularizer.variance_weight", "value": value}
+        store.add_command(run_id, CommandKind.SET, payload)
+    page.query_params["run"] = run_id
+    page.run()
+    assert "**Variance weight 1 → 30** requested" in texts(page)
+    page.button(key="undo").click().run()
+    assert turned(store, run_id)[-1] == 1.0
+
+
+def test_pause_becomes_resume_as_soon_as_it_is_asked(page: AppTest, store: Store) -> None:
+    page.query_params["run"] = training(store)
+    page.run()
+    page.button(key="do:pause").click().run()
+    page.button(key="do:resume").click().run()
+    assert page.button(key="do:pause")
+
+
+def test_a_link_hides_and_locks_parts(page: AppTest, store: Store) -> None:
+    run_id = training(store)
+    page.query_params.update({"run": run_id, "hide": "transport,<b>,start", "lock": "knobs"})
+    page.run()
+    assert not page.exception
+    assert not [button for button in page.button if button.label in {"Pause", "Stop and keep"}]
+    assert page.select_slider(key=f"knob:{run_id}:regularizer.variance_weight").disabled
+
+
+@pytest.mark.parametrize("step", ["", "-1", "1e9", "١٢", "99999999999999999999", "<script>"])
+def test_a_broken_step_in_the_link_shows_the_newest(page: AppTest, store: Store, step: str) -> None:
+    page.query_params.update({"run": training(store), "step": step, "layer": step, "matrix": step})
+    page.run()
+    assert not page.exception
+    assert page.get("bidi_component")

@@ -63,13 +63,13 @@ def test_start_twins_turn_a_weight_reload_and_find_them_again(
 
     page.get_by_role("slider", name=re.compile("^Variance weight")).press("ArrowRight")
     expect(
-        page.get_by_text(re.compile(r"Variance weight → 3: applied after step \d+"))
+        page.get_by_text(re.compile(r"Variance weight 1 → 3 applied at step \d+"))
     ).to_be_visible(timeout=PATIENCE_MS)
     applied = store.commands(regularized.id)[-1]
     assert applied.kind is CommandKind.SET
     assert applied.payload["field"] in live_fields()
     expect(
-        page.get_by_text(f"variance weight → 3 at step {applied.applied_step}").first
+        page.get_by_text(f"Variance weight → 3 at step {applied.applied_step}").first
     ).to_be_visible(timeout=PATIENCE_MS)
 
     page.goto("about:blank")

@@ -161,9 +161,7 @@ def test_another_layer_changes_only_its_own_charts(
 ) -> None:
     view.evaluate(WATCH_FOR_REBUILDS)
     browser_page.get_by_role("radio", name=LAYERS[0]).click()
-    expect(view.get_by_text(f"{LAYERS[0]}, enlarged")).to_be_visible(
-        timeout=PATIENCE_MS
-    )
+    expect(view.get_by_text(f"{LAYERS[0]}, enlarged")).to_be_visible(timeout=PATIENCE_MS)
     expect_complete(view, feeder, LAYERS[0])
     assert browser_page.evaluate("window.rebuilt") == []
 
@@ -186,7 +184,7 @@ def test_a_hidden_run_stays_hidden_through_updates(
     visible = "plot => plot.data.map(trace => trace.visible)"
     loss = browser_page.locator("[data-panel='loss/task'] .plot")
     assert loss.evaluate(visible) == [True, True]
-    view.get_by_role("button", name="without VCR").click()
+    view.get_by_role("button", name="without VCR", exact=True).click()
     feeder.report()
     expect_complete(view, feeder)
     assert loss.evaluate(visible) == [False, True]

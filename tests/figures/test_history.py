@@ -128,8 +128,8 @@ def test_marks_are_the_applied_knobs_in_words(store: Store, run: str) -> None:
     turn(store, run, "regularizer.covariance_weight", 9.0, step=None)
     history = read_history(store, [loss_chart(run_lines([store.run(run)]))])
     assert [mark.text for mark in history.marks] == [
-        "variance weight → 3 at step 21",
-        "learning rate → 0.001 at step 40",
+        "Variance weight → 3 at step 21",
+        "Learning rate → 0.001 at step 40",
     ]
 
 
@@ -137,7 +137,7 @@ def test_a_slider_dragged_within_one_step_leaves_one_mark(store: Store, run: str
     for value in (1.0, 2.0, 5.0):
         turn(store, run, "regularizer.variance_weight", value, step=7)
     history = read_history(store, [loss_chart(run_lines([store.run(run)]))])
-    assert [mark.text for mark in history.marks] == ["variance weight → 5 at step 7"]
+    assert [mark.text for mark in history.marks] == ["Variance weight → 5 at step 7"]
 
 
 def test_a_command_that_is_applied_late_still_becomes_a_mark(store: Store, run: str) -> None:

@@ -226,4 +226,5 @@ def shows_steps(panel: Panel) -> bool:
 def describe(chart: Chart, panel: Panel) -> str:
     """What a screen reader says for a panel."""
     runs = ", ".join(dict.fromkeys(trace.run.label for trace in panel.traces))
-    return f"{chart.title}: {panel.title}, {runs}. {chart.help}"
+    what = f"{chart.title}: {panel.title}" if panel.title else chart.title
+    return f"{what}, {runs}. {chart.help}"
