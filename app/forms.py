@@ -14,6 +14,7 @@ import streamlit as st
 from pydantic.fields import FieldInfo
 from streamlit.delta_generator import DeltaGenerator
 
+from app.texts import tr
 from vcr_core.config import SECTIONS, RunConfig, fields, get_value, is_live, override
 from vcr_core.datasets.catalog import DATASETS, FOLDER
 from vcr_core.datasets.own_images import check_images
@@ -42,14 +43,19 @@ PER_DATASET: Mapping[str, Any] = {
 }
 
 
-def config_form(base: RunConfig, *, key: str) -> RunConfig | None:
+def config_form(base: RunConfig, *, key: str, locked: bool = False) -> RunConfig | None:
     """Show every setting of ``base`` for editing; returns the edited one, or None while one is bad.
 
     ``key`` keeps what was typed apart from other forms (one per preset).
     """
     changes: dict[str, Any] = {}
     notes: dict[str, DeltaGenerator] = {}
-    for tab, section in zip(st.tabs([TITLES[name] for name in SECTIONS]), SECTIONS, strict=True):
+    if locked:
+        st.caption(tr("The link locks these settings."))
+        st.json({name: get_value(base, name) for name in fields()}, expanded=False)
+        return base
+    titles = [tr(TITLES[name]) for name in SECTIONS]
+    for tab, section in zip(st.tabs(titles), SECTIONS, strict=True):
         with tab:
             names = [name for name in fields() if name.startswith(f"{section}.")]
             _fields(names, base, changes, notes, key=key)
@@ -148,10 +154,10 @@ def _optional_number(
     st.session_state.setdefault(key, value)
     if whole:
         return st.number_input(
-            label, value=None, step=1, help=help_text, placeholder="empty", key=key
+            label, value=None, step=1, help=help_text, placeholder=tr("empty"), key=key
         )
     return st.number_input(
-        label, value=None, format="%g", step=0.1, help=help_text, placeholder="empty", key=key
+        label, value=None, format="%g", step=0.1, help=help_text, placeholder=tr("empty"), key=key
     )
 
 
@@ -180,13 +186,13 @@ def _choices(name: str, info: FieldInfo, dataset: str) -> list[str] | None:
 def _label(info: FieldInfo) -> str:
     extra = info.json_schema_extra
     unit = str(extra.get("unit") or "") if isinstance(extra, dict) else ""
-    title = str(info.title)
-    return f"{title} ({unit})" if unit and unit not in title.lower() else title
+    title = tr(str(info.title))
+    return f"{title} ({tr(unit)})" if unit and unit not in title.lower() else title
 
 
 def _help(info: FieldInfo) -> str:
-    text = info.description or ""
-    return f"{text} Can be changed while a run trains." if is_live(info) else text
+    text = tr(info.description or "")
+    return f"{text} {tr('Can be changed while a run trains.')}" if is_live(info) else text
 
 
 def _step(value: float | None) -> float:

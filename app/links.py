@@ -12,7 +12,20 @@ from typing import Any
 
 import streamlit as st
 
-PARTS = ("start", "settings", "knobs", "transport", "network", "layer", "training", "summary")
+from vcr_core.config import RunConfig, as_text, differences, fields, override
+from vcr_core.errors import ConfigError
+
+PARTS = (
+    "code",
+    "start",
+    "settings",
+    "knobs",
+    "transport",
+    "network",
+    "layer",
+    "training",
+    "summary",
+)
 
 
 def choice(name: str, options: Sequence[str], default: str) -> str:
@@ -40,6 +53,29 @@ def keep_step(value: Any) -> None:
     choose("step", str(value) if isinstance(value, int) else "")
 
 
+def linked_config(base: RunConfig) -> tuple[RunConfig, list[str]]:
+    """The settings that the link asks for on top of ``base``, and what it asks for in vain."""
+    config, refused = base, []
+    for name in fields():
+        if name not in st.query_params:
+            continue
+        try:
+            config = override(config, {name: st.query_params[name]})
+        except ConfigError as error:
+            refused.append(f"{name}: {error.message}")
+    return config, refused
+
+
+def keep_config(config: RunConfig, base: RunConfig) -> None:
+    """Keep in the link what differs from the preset, and nothing else."""
+    changed = {name: as_text(value) for name, value in differences(config, base).items()}
+    for name in fields():
+        if name in changed:
+            st.query_params[name] = changed[name]
+        elif name in st.query_params:
+            del st.query_params[name]
+
+
 def is_hidden(part: str) -> bool:
     """Whether the link leaves a part of the page out."""
     return part in _listed("hide")
@@ -52,4 +88,4 @@ def is_locked(part: str) -> bool:
 
 def _listed(name: str) -> set[str]:
     parts = {part.strip() for part in st.query_params.get(name, "").split(",")}
-    return parts & set(PARTS)
+    return parts & PARTS

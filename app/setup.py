@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import streamlit as st
 
+from app import links
+from app.code import show_code
 from app.forms import config_form
 from app.state import lab_store, watch
+from app.texts import tr
 from vcr_core.config import RunConfig
 from vcr_core.execution import ensure_dispatcher, submit, submit_pair
 from vcr_core.presets import DEFAULT_PRESET, PRESETS, Preset
@@ -22,40 +25,71 @@ def setup(*, collapsed: bool) -> None:
     """Preset chooser, settings and the two start buttons."""
     if not collapsed:
         st.title("VCR Lab", anchor=False)
-        st.markdown(WHAT_IT_IS)
+        st.markdown(tr(WHAT_IT_IS))
+    if links.is_hidden("start"):
+        return
     chooser, pair, single = st.columns([6, 2, 2], vertical_alignment="bottom")
     with chooser:
-        preset = PRESETS[
-            st.selectbox(
-                "Experiment",
-                list(PRESETS),
-                index=list(PRESETS).index(DEFAULT_PRESET),
-                format_func=lambda name: PRESETS[name].title,
-                key="preset",
-                help="A ready-made experiment; every setting of it can be changed below.",
-            )
-        ]
+        preset = _chosen_preset()
     if not collapsed:
-        st.markdown(f"{preset.summary} **What to look for:** {preset.look_for}")
-    with st.expander("Settings", icon=":material/tune:"):
-        config = config_form(preset.config, key=f"form:{preset.name}")
-    if config is None:
-        st.caption("A setting needs mending before a run can start: see the note beside it.")
+        st.markdown(f"{tr(preset.summary)} **{tr('What to look for:')}** {tr(preset.look_for)}")
+    config = _settings(preset)
     with pair:
         _start_pair(preset, config)
     with single:
         _start_single(preset, config)
 
 
+def _chosen_preset() -> Preset:
+    """The preset that is chosen, at first the link's; it stays in the link."""
+    names = list(PRESETS)
+    linked = links.choice("preset", names, DEFAULT_PRESET)
+    name = st.selectbox(
+        tr("Experiment"),
+        names,
+        index=names.index(linked),
+        format_func=lambda name: tr(PRESETS[name].title),
+        key="preset",
+        help=tr("A ready-made experiment; every setting of it can be changed below."),
+    )
+    if name != linked:  # another preset starts with its own settings
+        links.keep_config(PRESETS[name].config, PRESETS[name].config)
+    links.choose("preset", name, default=DEFAULT_PRESET)
+    return PRESETS[name]
+
+
+def _settings(preset: Preset) -> RunConfig | None:
+    """The form, which starts as the link says; what is typed goes into the link."""
+    place = f"linked:{preset.name}"
+    if place not in st.session_state:  # read once: from then on the form is what counts
+        st.session_state[place] = links.linked_config(preset.config)
+    base, refused = st.session_state[place]
+    for reason in refused:
+        st.warning(tr("The link asks for a setting that cannot be: {reason}", reason=reason))
+    if links.is_hidden("settings"):
+        return RunConfig.model_validate(base)
+    with st.expander(tr("Settings"), icon=":material/tune:"):
+        config = config_form(base, key=f"form:{preset.name}", locked=links.is_locked("settings"))
+    if config is None:
+        st.caption(tr("A setting needs mending before a run can start: see the note beside it."))
+        return None
+    links.keep_config(config, preset.config)
+    if not links.is_hidden("code"):
+        show_code(preset.name, config)
+    return config
+
+
 def _start_pair(preset: Preset, config: RunConfig | None) -> None:
     pressed = st.button(
-        "Start pair",
+        tr("Start pair"),
         type="primary",
         icon=":material/play_circle:",
         width="stretch",
         disabled=config is None or not config.regularized,
-        help="Two networks at the same time: same seed, same first weights, same batches; "
-        "one without and one with regularisation.",
+        help=tr(
+            "Two networks at the same time: same seed, same first weights, same batches; "
+            "one without and one with regularisation."
+        ),
     )
     if pressed and config is not None:
         ensure_dispatcher(lab_store())
@@ -66,11 +100,11 @@ def _start_pair(preset: Preset, config: RunConfig | None) -> None:
 
 def _start_single(preset: Preset, config: RunConfig | None) -> None:
     pressed = st.button(
-        "Start one",
+        tr("Start one"),
         icon=":material/play_arrow:",
         width="stretch",
         disabled=config is None,
-        help="One network with these settings.",
+        help=tr("One network with these settings."),
     )
     if pressed and config is not None:
         ensure_dispatcher(lab_store())

@@ -24,6 +24,8 @@ from __future__ import annotations
 
 from vcr_core.config.base import Section
 from vcr_core.config.editing import (
+    as_text,
+    differences,
     fields,
     get_value,
     is_live,
@@ -60,6 +62,8 @@ __all__ = [
     "TelemetryConfig",
     "TrainingConfig",
     "TransferConfig",
+    "as_text",
+    "differences",
     "fields",
     "get_value",
     "is_live",

@@ -79,6 +79,21 @@ def parse_text(name: str, text: str) -> Any:
     return text
 
 
+def as_text(value: Any) -> str:
+    """A value as a person types it: what :func:`parse_text` reads back."""
+    if value is None:
+        return "none"
+    if isinstance(value, tuple | list):
+        return ",".join(map(str, value))
+    return f"{value!r}" if isinstance(value, float) else str(value)
+
+
+def differences(config: RunConfig, base: RunConfig) -> dict[str, Any]:
+    """The settings of ``config`` that ``base`` has otherwise: ``override`` with them gives it."""
+    values = {name: get_value(config, name) for name in fields()}
+    return {name: value for name, value in values.items() if value != get_value(base, name)}
+
+
 def _require_known(name: str) -> None:
     if name not in fields():
         known = fields()
