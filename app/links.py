@@ -15,16 +15,19 @@ import streamlit as st
 from vcr_core.config import RunConfig, as_text, differences, fields, override
 from vcr_core.errors import ConfigError
 
-PARTS = (
-    "code",
-    "start",
-    "settings",
-    "knobs",
-    "transport",
-    "network",
-    "layer",
-    "training",
-    "summary",
+PARTS = frozenset(
+    [
+        "code",
+        "data",
+        "start",
+        "settings",
+        "knobs",
+        "transport",
+        "network",
+        "layer",
+        "training",
+        "summary",
+    ]
 )
 
 

@@ -10,6 +10,7 @@ import streamlit as st
 from app import links
 from app.controls import controls
 from app.live_view import Choice, Network, View, live_view
+from app.live_view.page_file import html_page
 from app.state import Watched, find_watched, lab_store
 from app.texts import tr
 from app.words import pair_summary, progress_line, single_summary
@@ -30,7 +31,7 @@ from vcr_core.figures import (
     spectrum_chart,
     spread_chart,
 )
-from vcr_core.presets import PRESETS
+from vcr_core.presets import PRESETS, Preset
 from vcr_core.store import Run, RunState
 
 TICK_SECONDS = 1.0
@@ -51,6 +52,8 @@ def show_run(watched: Watched) -> None:
     tick = TICK_SECONDS if all(run.step for run in watched.runs) else FIRST_TICK_SECONDS
     every = None if watched.is_over else tick
     st.fragment(_live, run_every=every)(watched.main.id, _states(watched))
+    if all(run.step for run in watched.runs):
+        _download(watched)
 
 
 def make_ready() -> None:
@@ -60,24 +63,33 @@ def make_ready() -> None:
 
 def _headline(watched: Watched) -> None:
     """Which experiment is shown, whatever is chosen above for the next one."""
-    config, preset = watched.main.config, PRESETS.get(watched.main.preset)
-    as_in_preset = preset is not None and preset.config.data == config.data
-    title = (
-        tr(preset.title)
-        if preset and as_in_preset
-        else tr("Train for {task}", task=tr(config.data.source))
-    )
-    st.subheader(title, anchor=False, divider="gray")
-    facts = tr(
+    st.subheader(_title(watched), anchor=False, divider="gray")
+    preset = _preset(watched)
+    looking = f". **{tr('What to look for:')}** {tr(preset.look_for)}" if preset else ""
+    st.caption(f"{_facts(watched)}{looking}")
+
+
+def _preset(watched: Watched) -> Preset | None:
+    """The preset whose experiment the run is."""
+    preset = PRESETS.get(watched.main.preset)
+    return preset if preset and preset.config.data == watched.main.config.data else None
+
+
+def _title(watched: Watched) -> str:
+    preset = _preset(watched)
+    if preset:
+        return tr(preset.title)
+    return tr("Train for {task}", task=tr(watched.main.config.data.source))
+
+
+def _facts(watched: Watched) -> str:
+    config = watched.main.config
+    return tr(
         "{dataset} · {model} · seed {seed}",
         dataset=config.data.dataset,
         model=config.model.name,
         seed=config.seed,
     )
-    looking = ""
-    if preset and as_in_preset:
-        looking = f" **{tr('What to look for:')}** {tr(preset.look_for)}"
-    st.caption(f"{facts}.{looking}")
 
 
 def _states(watched: Watched) -> tuple[str, ...]:
@@ -110,10 +122,30 @@ def _progress(run: Run, line: RunLine) -> None:
                 st.code(log, language=None)
 
 
-def _view(watched: Watched, lines: tuple[RunLine, ...]) -> View:
+def _download(watched: Watched) -> None:
+    """Everything that is shown, as one file that needs neither this app nor a network."""
+    lines = run_lines(watched.runs)
+    st.download_button(
+        tr("Save as one file"),
+        data=lambda: html_page(
+            lambda layer: _view(watched, lines, layer),
+            watched.main.config.layer_names[-1],
+            store=lab_store(),
+            title=_title(watched),
+            facts=_facts(watched),
+        ),
+        file_name=f"vcr-lab-{watched.main.id}.html",
+        mime="text/html",
+        icon=":material/download:",
+        on_click="ignore",
+        help=tr("An HTML page with every step inside: slider and animation work without the app."),
+    )
+
+
+def _view(watched: Watched, lines: tuple[RunLine, ...], enlarged: str = "") -> View:
     """What the live view shows, as the link says: layer, matrix, order, step."""
     layers = watched.main.config.layer_names
-    layer = links.choice("layer", layers, layers[-1])
+    layer = enlarged or links.choice("layer", layers, layers[-1])
     matrix = _choice("matrix", "Matrix", MATRICES)
     order = _choice("order", "Order of features", ORDERS)
     charts = [_accuracy(watched, lines)]

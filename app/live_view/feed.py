@@ -86,7 +86,7 @@ class Feed:
         if frames := self._frames(view.network, store):
             content["frames"] = frames
         if self._wanted:
-            content["past"] = _past(view.charts, self._wanted, store)
+            content["past"] = past(view.charts, self._wanted, store)
             self._wanted = ()
         if news.marks != self._marks:
             content["marks"] = draw_marks(news.marks, tr)
@@ -119,7 +119,7 @@ class Feed:
         return message
 
 
-def _past(charts: Iterable[Chart], steps: Iterable[int], store: Store) -> list[Message]:
+def past(charts: Iterable[Chart], steps: Iterable[int], store: Store) -> list[Message]:
     """The arrays of all charts as they were at some steps."""
     sources = set().union(*(chart.sources() for chart in charts))
     keys = [
