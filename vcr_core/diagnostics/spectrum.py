@@ -59,3 +59,20 @@ def participation_ratio(covariance: Tensor) -> Tensor:
     squares = covariance.square().sum()
     ratio = covariance.trace().square() / squares.clamp(min=torch.finfo(squares.dtype).tiny)
     return torch.where(squares > 0, ratio, 0.0)
+
+
+def alpha_req(covariance: Tensor) -> Tensor:
+    """α-ReQ: how fast the eigenvalues fall, λ_j ∝ j^(−α).
+
+    Minus the slope of log λ_j against log j by least squares, over all λ_j > 0. 0 for equal
+    spread in all directions; large where few directions hold all; NaN where fewer than two do.
+    Source: Agrawal et al., "α-ReQ", NeurIPS 2022.
+    """
+    values = eigenvalues(covariance)
+    values = values[values > 0].double() if values.device.type != "mps" else values[values > 0]
+    if len(values) < 2:
+        return values.new_tensor(torch.nan)
+    places = torch.arange(1, len(values) + 1, device=values.device).to(values).log()
+    places -= places.mean()
+    heights = values.log()
+    return -(places * (heights - heights.mean())).sum() / places.square().sum()
