@@ -21,7 +21,11 @@ NEWEST_FIRST = 200
 LATELY_SECONDS = 600.0
 
 _runs = schema.runs
-_SUMMARY_COLUMNS = [_runs.c[field.name] for field in fields(RunSummary)]
+_SUMMARY_NAMES = [field.name for field in fields(RunSummary)]
+_SUMMARY_COLUMNS = [_runs.c[name] for name in _SUMMARY_NAMES]
+_ROLE, _STATE, _RESULT = map(_SUMMARY_NAMES.index, ("role", "state", "result"))
+_ROLES = {role.value: role for role in Role}
+_STATES = {state.value: state for state in RunState}
 
 
 class RunRows(Connected):
@@ -132,7 +136,8 @@ class RunRows(Connected):
             include_deleted=include_deleted,
         )
         with self._reading() as connection:
-            return [RunSummary(**_values(row)) for row in connection.execute(query.limit(limit))]
+            rows = connection.execute(query.limit(limit)).all()
+        return [_summary(row) for row in rows]
 
     def count_runs(
         self, *, states: Iterable[RunState] | None = None, owner: str | None = None
@@ -330,16 +335,23 @@ def _filtered(
     return query if include_deleted else query.where(_runs.c.deleted_at.is_(None))
 
 
-def _values(row: Row[Any]) -> dict[str, Any]:
-    values = row._asdict()
-    values["role"] = Role(values["role"])
-    values["state"] = RunState(values["state"])
-    values["result"] = values["result"] or {}
-    return values
+def _summary(row: Row[Any]) -> RunSummary:
+    values = list(row)
+    values[_ROLE] = _ROLES[values[_ROLE]]
+    values[_STATE] = _STATES[values[_STATE]]
+    values[_RESULT] = values[_RESULT] or {}
+    return RunSummary(*values)
 
 
 def _run(row: Row[Any]) -> Run:
-    values = _values(row)
-    values["config_tree"] = values.pop("config")
-    values["environment"] = values["environment"] or {}
-    return Run(**values)
+    values = row._asdict()
+    return Run(
+        **{
+            **{name: value for name, value in values.items() if name != "config"},
+            "role": _ROLES[values["role"]],
+            "state": _STATES[values["state"]],
+            "result": values["result"] or {},
+            "config_tree": values["config"],
+            "environment": values["environment"] or {},
+        }
+    )
