@@ -21,7 +21,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 import vcr_core
-from vcr_core.commands import export, housekeeping, sweep
+from vcr_core.commands import export, housekeeping, mirror, sweep
 from vcr_core.config import RunConfig, override
 from vcr_core.datasets.catalog import FOLDER
 from vcr_core.datasets.own_images import find_images
@@ -46,6 +46,7 @@ app.add_typer(bench, name="bench")
 sweep.register(app)
 housekeeping.register(app)
 export.register(app)
+mirror.register(app)
 
 
 def main() -> None:

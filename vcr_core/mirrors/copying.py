@@ -18,17 +18,14 @@ from vcr_core.store import Metric, Run, Snapshot, Store
 MIRRORS = ("tensorboard", "mlflow", "wandb")
 ROWS_AT_A_TIME = 10_000
 ARRAYS_AT_A_TIME = 50
+EVERYTHING = 1_000_000
 LOOK_SECONDS = 1.0
 
 
-class Mirror(Protocol):
-    """Where numbers and matrices of runs are shown besides our own page."""
+class RunMirror(Protocol):
+    """One run there. ``known_as`` is what it is called there."""
 
-    def open(self, run: Run, known_as: str) -> str:
-        """Begin a run, or go on with it where it is ``known_as`` something there; its name there.
-
-        Writes the run's settings where it is new.
-        """
+    known_as: str
 
     def numbers(self, step: int, values: dict[str, float]) -> None:
         """Write the numbers of a step; what was not finite comes as NaN."""
@@ -36,8 +33,18 @@ class Mirror(Protocol):
     def matrix(self, snapshot: Snapshot) -> None:
         """Write a matrix as a picture."""
 
-    def close(self, run: Run) -> None:
+    def flush(self) -> None:
         """Have everything written that came so far."""
+
+    def close(self, run: Run) -> None:
+        """Nothing more comes for now; ``run`` says how it stands."""
+
+
+class Mirror(Protocol):
+    """Where numbers and matrices of runs are shown besides our own page."""
+
+    def open(self, run: Run, known_as: str) -> RunMirror:
+        """Begin a run with its settings, or go on with the one that is ``known_as`` something."""
 
 
 def open_mirror(name: str, destination: str | None = None) -> Mirror:
@@ -80,16 +87,20 @@ def mirror_runs(
     for run_id in run_ids:
         store.run(run_id)
     copies: dict[str, RunCopy] = {}
-    while True:
-        wanted = run_ids or [run.id for run in store.summaries(limit=1_000_000)]
-        for run_id in wanted:
-            copy = copies.setdefault(run_id, RunCopy(store, run_id, mirror, place))
-            if copy.catch_up() and on_progress is not None:
-                on_progress(run_id, copy.numbers, copy.matrices)
-        ended = bool(run_ids) and all(copies[run_id].is_over for run_id in run_ids)
-        if not follow or ended:
-            return {run_id: (copy.numbers, copy.matrices) for run_id, copy in copies.items()}
-        time.sleep(LOOK_SECONDS)
+    try:
+        while True:
+            wanted = run_ids or [run.id for run in store.summaries(limit=EVERYTHING)]
+            for run_id in wanted:
+                copy = copies.setdefault(run_id, RunCopy(store, run_id, mirror, place))
+                if copy.catch_up() and on_progress is not None:
+                    on_progress(run_id, copy.numbers, copy.matrices)
+            ended = bool(run_ids) and all(copies[run_id].is_over for run_id in run_ids)
+            if not follow or ended:
+                return {run_id: (copy.numbers, copy.matrices) for run_id, copy in copies.items()}
+            time.sleep(LOOK_SECONDS)
+    finally:
+        for copy in copies.values():
+            copy.close()
 
 
 class RunCopy:
@@ -97,6 +108,7 @@ class RunCopy:
 
     def __init__(self, store: Store, run_id: str, mirror: Mirror, place: str) -> None:
         self.numbers = self.matrices = 0
+        self._there: RunMirror | None = None
         self.is_over = False
         self._store, self._run_id, self._mirror = store, run_id, mirror
         key = hashlib.sha256(f"{store.identity} {place}".encode()).hexdigest()[:16]
@@ -111,30 +123,42 @@ class RunCopy:
         before = self.numbers, self.matrices
         metrics = self._store.metrics(run.id, after=self._metric, limit=ROWS_AT_A_TIME)
         snapshots = self._new_snapshots()
-        if metrics or snapshots or not self._known_as:
-            self._known_as = self._mirror.open(run, self._known_as)
+        if (metrics or snapshots or not self._known_as) and self._there is None:
+            self._there = self._mirror.open(run, self._known_as)
+            self._known_as = self._there.known_as
+        if self._there is not None:
             while metrics or snapshots:
-                self._write(metrics, snapshots)
+                self._write(self._there, metrics, snapshots)
                 metrics = self._store.metrics(run.id, after=self._metric, limit=ROWS_AT_A_TIME)
                 snapshots = self._new_snapshots()
-            self._mirror.close(run)
+            self._there.flush()
             self._remember()
         self.is_over = run.state.is_over
+        if self.is_over:
+            self.close()
         return before != (self.numbers, self.matrices)
+
+    def close(self) -> None:
+        """Nothing more is written for now."""
+        if self._there is not None:
+            self._there.close(self._store.run(self._run_id))
+            self._there = None
 
     def _new_snapshots(self) -> list[Snapshot]:
         return self._store.snapshots(self._run_id, after=self._snapshot, limit=ARRAYS_AT_A_TIME)
 
-    def _write(self, metrics: Sequence[Metric], snapshots: Sequence[Snapshot]) -> None:
+    def _write(
+        self, there: RunMirror, metrics: Sequence[Metric], snapshots: Sequence[Snapshot]
+    ) -> None:
         for step, group in groupby(metrics, key=lambda metric: metric.step):
             values = {
                 metric.name: float("nan") if metric.value is None else metric.value
                 for metric in group
             }
-            self._mirror.numbers(step, values)
+            there.numbers(step, values)
         for snapshot in snapshots:
             if snapshot.values.ndim == 2:
-                self._mirror.matrix(snapshot)
+                there.matrix(snapshot)
                 self.matrices += 1
         self.numbers += len(metrics)
         self._metric = metrics[-1].id if metrics else self._metric

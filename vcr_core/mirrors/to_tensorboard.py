@@ -27,20 +27,27 @@ class TensorBoard:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._writer: EventFileWriter | None = None
 
-    def open(self, run: Run, known_as: str) -> str:
+    def open(self, run: Run, known_as: str) -> RunFolder:
         """A new event file in the run's folder; TensorBoard joins the files of a folder."""
-        self._writer = EventFileWriter(str(self.folder / run.id))
+        there = RunFolder(self.folder / run.id)
         if not known_as:
             settings = json.dumps(dict(run.config_tree), indent=1)
             text = "\n".join(f"    {line}" for line in settings.splitlines())
-            self._add(0, _text("settings", text))
-        return run.id
+            there.add(0, _text("settings", text))
+        return there
+
+
+class RunFolder:
+    """One run there."""
+
+    def __init__(self, folder: Path) -> None:
+        self.known_as = folder.name
+        self._writer = EventFileWriter(str(folder))
 
     def numbers(self, step: int, values: dict[str, float]) -> None:
         """Scalars of a step."""
-        self._add(step, *(Summary.Value(tag=name, simple_value=values[name]) for name in values))
+        self.add(step, *(Summary.Value(tag=name, simple_value=values[name]) for name in values))
 
     def matrix(self, snapshot: Snapshot) -> None:
         """A picture, named after its layer and kind."""
@@ -51,20 +58,20 @@ class TensorBoard:
             colorspace=3,
             encoded_image_string=png(pixels),
         )
-        self._add(
-            snapshot.step, Summary.Value(tag=f"{snapshot.layer}/{snapshot.kind}", image=image)
-        )
+        self.add(snapshot.step, Summary.Value(tag=f"{snapshot.layer}/{snapshot.kind}", image=image))
+
+    def flush(self) -> None:
+        """Write what is buffered."""
+        self._writer.flush()
 
     def close(self, run: Run) -> None:
-        """Write what is buffered."""
-        if self._writer is not None:
-            self._writer.close()
-            self._writer = None
+        """End the event file; a later one goes on."""
+        self._writer.close()
 
-    def _add(self, step: int, *values: Summary.Value) -> None:
-        if self._writer is not None:
-            summary = Summary(value=values)
-            self._writer.add_event(Event(wall_time=time.time(), step=step, summary=summary))
+    def add(self, step: int, *values: Summary.Value) -> None:
+        """Write summaries of a step."""
+        summary = Summary(value=values)
+        self._writer.add_event(Event(wall_time=time.time(), step=step, summary=summary))
 
 
 def _text(tag: str, text: str) -> Summary.Value:

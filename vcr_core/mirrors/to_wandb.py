@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
 
 import wandb
 
@@ -23,29 +22,41 @@ def open_mirror(destination: str | None) -> WeightsAndBiases:
 
 
 class WeightsAndBiases:
-    """Writes what `wandb sync` sends; steps are a value of their own, so they may go back."""
+    """Writes what `wandb sync` sends."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._run: Any = None
 
-    def open(self, run: Run, known_as: str) -> str:
+    def open(self, run: Run, known_as: str) -> WandbRun:
         """Begin or go on with the run of the same id."""
-        self._run = wandb.init(
+        settings = wandb.Settings(
+            mode=os.environ.get("WANDB_MODE", "offline"),
+            silent=True,
+            console="off",
+            x_disable_stats=True,
+            x_disable_meta=True,
+        )
+        there = wandb.init(
             project=PROJECT,
             id=run.id,
             name=run.name or f"{run.preset} {run.id}",
             group=run.pair_id,
             config=dict(run.config_tree),
             dir=str(self.folder),
-            mode=os.environ.get("WANDB_MODE", "offline"),
             resume="allow" if known_as else None,
-            settings=wandb.Settings(
-                silent=True, console="off", x_disable_stats=True, x_disable_meta=True
-            ),
+            reinit="create_new",
+            settings=settings,
         )
-        self._run.define_metric("*", step_metric="step")
-        return run.id
+        there.define_metric("*", step_metric="step")
+        return WandbRun(there)
+
+
+class WandbRun:
+    """One run there. Its step is a value of its own, which may go back when a run is resumed."""
+
+    def __init__(self, run: wandb.Run) -> None:
+        self.known_as = str(run.id)
+        self._run = run
 
     def numbers(self, step: int, values: dict[str, float]) -> None:
         """One row of the run's history."""
@@ -56,6 +67,9 @@ class WeightsAndBiases:
         image = wandb.Image(picture(snapshot))
         self._run.log({"step": snapshot.step, f"{snapshot.layer}/{snapshot.kind}": image})
 
+    def flush(self) -> None:
+        """Nothing to do: the library's own process writes what it is given."""
+
     def close(self, run: Run) -> None:
-        """Write what is buffered."""
+        """Have everything written, and say whether the run failed."""
         self._run.finish(exit_code=1 if run.error else 0)
