@@ -64,10 +64,9 @@ def nc1(features: Tensor, labels: Tensor) -> Tensor:
     """
     means = class_means(features, labels)
     directions = means - means.mean(dim=0)
-    if means.device.type == "mps":  # has no pseudo-inverse
-        return nc1(features.cpu(), labels.cpu()).to(features.device)
     within = _wide(features) - means[labels]
-    inverse = torch.linalg.pinv(directions)  # (D, K): Σ_B⁺ = K · inverse @ inverseᵀ
+    # (D, K): Σ_B⁺ = K · inverse @ inverseᵀ; MPS has no pseudo-inverse
+    inverse: Tensor = torch.linalg.pinv(_off_mps(directions)).to(means.device)
     return (within @ inverse).square().sum() / len(features)
 
 
@@ -122,3 +121,7 @@ def _mean_over_pairs(values: Tensor) -> Tensor:
 
 def _wide(features: Tensor) -> Tensor:
     return features.float() if features.device.type == "mps" else features.double()
+
+
+def _off_mps(matrix: Tensor) -> Tensor:
+    return matrix.cpu() if matrix.device.type == "mps" else matrix
