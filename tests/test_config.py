@@ -93,7 +93,7 @@ def test_own_images_have_one_factor_so_it_is_probed_itself() -> None:
         ),
         ("training.batch_size", 1, r"training\.batch_size: expected 2 or more, got 1"),
         ("training.batch_size", "1.5", r"training\.batch_size: expected a whole number, got '1.5'"),
-        ("data.dataset", "imagenet", r"data\.dataset: .*sprites.*imagenet"),
+        ("data.dataset", "imagenet-22k", r"data\.dataset: .*sprites.*imagenet-22k"),
         ("data.source", "smell", r"data\.source: expected one of .*colour.*got 'smell'"),
         ("model.name", "gpt", r"model\.name: expected one of .*small-resnet.*got 'gpt'"),
         ("transfer.targets", ("smell",), r"transfer\.targets: expected one of .*got 'smell'"),

@@ -54,8 +54,8 @@ def test_asking_for_more_images_than_there_are_names_the_field() -> None:
 
 
 def test_an_unknown_data_set_lists_the_known_ones() -> None:
-    with pytest.raises(ConfigError, match=f"expected one of {', '.join(DATASETS)}, got 'mnist'"):
-        dataset_info("mnist")
+    with pytest.raises(ConfigError, match=f"expected one of {', '.join(DATASETS)}, got 'cats'"):
+        dataset_info("cats")
 
 
 @pytest.mark.parametrize("pack", [True, False])

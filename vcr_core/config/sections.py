@@ -10,7 +10,8 @@ from pydantic import Field, model_validator
 
 from vcr_core.config.base import Section, setting
 from vcr_core.config.learning import AugmentationConfig, ObjectiveConfig, Rival
-from vcr_core.datasets.catalog import dataset_info
+from vcr_core.datasets.catalog import SUPERCLASS, dataset_info, parse_target
+from vcr_core.datasets.corruption_names import parse_corruption
 from vcr_core.errors import ConfigError
 from vcr_core.models.catalog import block_names, model_info
 
@@ -44,8 +45,8 @@ class DataConfig(Section):
     shortcut: float = setting(
         0.0,
         "Shortcut",
-        "Sprites only: how often colour gives the shape away in the training images. "
-        "0 is never, 1 is always.",
+        "Sprites: how often colour gives the shape away in the training images, 0 is never, 1 is "
+        "always. Two moons: how far the training moons are pulled apart.",
         ge=0.0,
         le=1.0,
     )
@@ -53,10 +54,37 @@ class DataConfig(Section):
         None,
         "Folder",
         "For the data set 'folder': your images, one sub-folder a class. "
-        "For 'fashion-mnist': where its files lie, if not in a usual place.",
+        "For others: where their files lie, if not in a usual place.",
     )
     image_size: int = setting(
-        32, "Image size", "Your own images are scaled to this.", unit="pixels", ge=8, le=256
+        32,
+        "Image size",
+        "Your own images, and those of sets with images of many sizes, are scaled to this.",
+        unit="pixels",
+        ge=8,
+        le=512,
+    )
+    imbalance: float = setting(
+        1.0,
+        "Imbalance",
+        "Long tail: the largest training class of the source task has this many times the images "
+        "of the smallest, and those between fall exponentially. 1 leaves all images.",
+        ge=1.0,
+        le=1e4,
+    )
+    hierarchy: str | None = setting(
+        None,
+        "Superclasses",
+        "A text file with a line 'class, superclass' for every class to use: adds the factor "
+        "'superclass', to be learned while the classes are probed.",
+    )
+    workers: int = setting(
+        2,
+        "Reading processes",
+        "Processes that read ahead where images stay on disk. 0 reads in the training process.",
+        unit="processes",
+        ge=0,
+        le=128,
     )
     measured_on: Split = setting(
         "test",
@@ -67,14 +95,19 @@ class DataConfig(Section):
 
     @model_validator(mode="after")
     def _known_names(self) -> DataConfig:
-        info = dataset_info(self.dataset)
-        if info.factors and self.source not in info.factors:
+        if self.source not in self.factors:
             raise ConfigError(
-                f"expected one of {', '.join(info.factors)} for '{self.dataset}', "
+                f"expected one of {', '.join(self.factors)} for '{self.dataset}', "
                 f"got '{self.source}'",
                 field="data.source",
             )
         return self
+
+    @property
+    def factors(self) -> tuple[str, ...]:
+        """Every labelling that these images have."""
+        named = tuple(dataset_info(self.dataset).factors)
+        return named if self.hierarchy is None else (*named, SUPERCLASS)
 
 
 class ModelConfig(Section):
@@ -238,7 +271,9 @@ class TransferConfig(Section):
         (),
         "Transfer targets",
         "Factors that a linear probe has to read from the frozen features. Empty means all "
-        "other factors of the data set; 'digits:digit' means a factor of another data set.",
+        "other factors of the data set; 'digits:digit' means a factor of another data set, "
+        "'colour@noise-3' the same on noisy images of severity 3 (1 to 5; also salt, blur, "
+        "contrast, brightness, pixelate, shift, rotate, invert).",
     )
     probes: int = setting(
         8,
@@ -362,13 +397,17 @@ class RunConfig(Section):
                 )
 
     def _check_target(self, target: str) -> None:
-        name, _, factor = target.rpartition(":")
-        info = dataset_info(name or self.data.dataset)
-        if info.factors and factor not in info.factors:
+        name, factor, corruption = parse_target(target)
+        own = not name or name == self.data.dataset
+        known = self.data.factors if own else tuple(dataset_info(name).factors)
+        if factor not in known:
             raise ConfigError(
-                f"expected one of {', '.join(info.factors)} for '{info.name}', got '{factor}'",
+                f"expected one of {', '.join(known)} for '{name or self.data.dataset}', "
+                f"got '{factor}'",
                 field="transfer.targets",
             )
+        if corruption or target.endswith("@"):
+            parse_corruption(corruption)
 
     @property
     def targets(self) -> tuple[str, ...]:
@@ -378,8 +417,7 @@ class RunConfig(Section):
         """
         if self.transfer.targets:
             return self.transfer.targets
-        factors = dataset_info(self.data.dataset).factors
-        others = tuple(name for name in factors if name != self.data.source)
+        others = tuple(name for name in self.data.factors if name != self.data.source)
         return others or (self.data.source,)
 
     @property

@@ -11,7 +11,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from vcr_core.datasets.catalog import DATASETS, DatasetInfo, dataset_info
+from vcr_core.datasets.catalog import DATASETS, dataset_info
+from vcr_core.datasets.info import DatasetInfo
 from vcr_core.datasets.places import find_data
 
 if TYPE_CHECKING:

@@ -7,31 +7,11 @@ The page, the command line and the configuration read this table; the images the
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
+from vcr_core.datasets.info import DatasetInfo
+from vcr_core.datasets.known_sets import KNOWN_SETS
 from vcr_core.errors import ConfigError
-
-
-@dataclass(frozen=True)
-class DatasetInfo:
-    """What is known about a data set before it is loaded.
-
-    ``factors`` maps every labelling of the images to its class names. Any factor can be the source
-    task or a transfer target. Continuous ones (scale, position) are binned. An empty tuple of class
-    names means that they are known only once the images are there. ``image_shape`` is (C, H, W).
-    """
-
-    name: str
-    title: str
-    description: str
-    factors: Mapping[str, tuple[str, ...]]
-    image_shape: tuple[int, int, int]
-    train_size: int
-    test_size: int
-    licence: str
-    source: str
-    default_source: str
-
 
 SPRITES = DatasetInfo(
     name="sprites",
@@ -125,8 +105,31 @@ FOLDER = DatasetInfo(
     default_source="class",
 )
 
+TWO_MOONS = DatasetInfo(
+    name="two-moons",
+    title="Two moons",
+    description=(
+        "Points of the plane on two interleaved half circles. With 'shortcut' the moons are "
+        "pulled apart in training, so that a straight line suffices: does the network still "
+        "learn their shape?"
+    ),
+    factors={
+        "moon": ("upper", "lower"),
+        "along": ("first third", "middle", "last third"),
+    },
+    image_shape=(2, 1, 1),
+    train_size=1000,
+    test_size=1000,
+    licence="Apache-2.0 (drawn by VCR Lab)",
+    source="drawn on this machine, after Pezeshki et al.: Gradient Starvation, arXiv 2011.09468",
+    default_source="moon",
+)
+
+#: The labelling that a list of superclasses (``data.hierarchy``) adds.
+SUPERCLASS = "superclass"
+
 DATASETS: Mapping[str, DatasetInfo] = {
-    info.name: info for info in (SPRITES, DIGITS, FASHION_MNIST, FOLDER)
+    info.name: info for info in (SPRITES, DIGITS, FASHION_MNIST, TWO_MOONS, *KNOWN_SETS, FOLDER)
 }
 
 
@@ -146,10 +149,28 @@ def dataset_info(name: str) -> DatasetInfo:
 def chance(dataset: str, tasks: Iterable[str]) -> dict[str, float]:
     """What guessing evenly among the K classes gets right, 1 / K, for every task whose K is known.
 
-    A task is a factor of the data set (``colour``) or of another one (``digits:digit``).
+    A task is a factor of the data set (``colour``) or of another one (``digits:digit``), perhaps
+    on corrupted images (``colour@noise-3``).
     """
     sizes = {}
     for task in tasks:
-        other, _, factor = task.rpartition(":")
-        sizes[task] = len(dataset_info(other or dataset).factors.get(factor, ()))
+        target = parse_target(task)
+        sizes[task] = dataset_info(target.dataset or dataset).num_classes(target.factor)
     return {task: 1 / size for task, size in sizes.items() if size}
+
+
+class Target(NamedTuple):
+    """A task by its parts: ``digits:digit@noise-3`` is the factor ``digit`` of ``digits``, probed
+    on test images with noise of severity 3. Empty parts mean this data set, and clean images.
+    """
+
+    dataset: str
+    factor: str
+    corruption: str
+
+
+def parse_target(text: str) -> Target:
+    """The parts of a task's name."""
+    named, _, corruption = text.partition("@")
+    dataset, _, factor = named.rpartition(":")
+    return Target(dataset, factor, corruption)

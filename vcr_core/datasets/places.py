@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from vcr_core.datasets.known_sets import KNOWN_SETS
+
 FASHION_FILES = (
     "train-images-idx3-ubyte",
     "train-labels-idx1-ubyte",
@@ -40,9 +42,15 @@ def find_data(cache_folder: str | Path) -> dict[str, str]:
         ),
         "not here yet: downloaded when it is first used",
     )
-    return {
+    places = {
         "sprites": "rendered on this machine",
         "digits": "comes with scikit-learn",
         "fashion-mnist": found,
+        "two-moons": "drawn on this machine",
         "folder": "a folder of your own",
     }
+    for info in KNOWN_SETS:
+        root = Path(cache_folder) / info.name
+        missing = "downloaded when it is first used" if info.fetched else f"place it in {root}"
+        places[info.name] = str(root) if root.is_dir() else f"not here yet: {missing}"
+    return places

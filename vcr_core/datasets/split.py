@@ -9,8 +9,9 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from vcr_core.datasets.catalog import DatasetInfo
-from vcr_core.errors import ConfigError
+from vcr_core.datasets.info import DatasetInfo
+from vcr_core.datasets.streaming import TENSOR_BYTES, Images
+from vcr_core.errors import ConfigError, DataError
 
 SMALLEST_STD = 1e-6
 VALIDATION_SHARE = 0.2
@@ -18,9 +19,12 @@ VALIDATION_SHARE = 0.2
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """``images`` (N, C, H, W) float32 and, for every factor, ``labels[factor]`` (N,) int64."""
+    """``images`` (N, C, H, W) float32 and, for every factor, ``labels[factor]`` (N,) int64.
 
-    images: Tensor
+    Images of sets too large for a tensor stay on disk: see ``StreamedImages``.
+    """
+
+    images: Images
     labels: Mapping[str, Tensor]
 
     def __len__(self) -> int:
@@ -28,7 +32,9 @@ class Split:
 
     def take(self, rows: Tensor) -> Split:
         """The images and labels of ``rows`` (M,), in that order."""
-        return Split(self.images[rows], {name: of[rows] for name, of in self.labels.items()})
+        images = self.images
+        taken = images[rows] if isinstance(images, Tensor) else images.take(rows)
+        return Split(taken, {name: of[rows] for name, of in self.labels.items()})
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,10 +73,10 @@ def make_dataset(
     probe: Split | None = None,
 ) -> Dataset:
     """A data set from images (N, C, H, W) in [0, 1], standardised in place, channel by channel."""
-    std, mean = torch.std_mean(train.images, dim=(0, 2, 3))
+    std, mean = torch.std_mean(in_memory(train.images), dim=(0, 2, 3))
     std = std.clamp_min(SMALLEST_STD)
     for split in (train, test) if probe is None else (train, test, probe):
-        split.images.sub_(mean.view(1, -1, 1, 1)).div_(std.view(1, -1, 1, 1))
+        in_memory(split.images).sub_(mean.view(1, -1, 1, 1)).div_(std.view(1, -1, 1, 1))
     return Dataset(
         info=info,
         train=train,
@@ -94,6 +100,23 @@ def measured_on_validation(data: Dataset, *, seed: int) -> Dataset:
     probe, held_out = data.probe.take(order[count:]), data.probe.take(order[:count])
     train = probe if data.probe is data.train else data.train
     return replace(data, train=train, test=held_out, probe=probe)
+
+
+def in_memory(images: Images, *, field: str = "") -> Tensor:
+    """Images as one tensor (N, C, H, W); those on disk are read, where they fit into memory.
+
+    Raises:
+        DataError: more of them than should be held; the message says what to lower.
+    """
+    if isinstance(images, Tensor):
+        return images
+    if images.shape.numel() * 4 > TENSOR_BYTES:
+        raise DataError(
+            f"expected at most {TENSOR_BYTES >> 30} GiB of images to hold in memory, got "
+            f"{len(images)} of {images.shape[2]} pixels: ask for fewer or smaller ones",
+            field=field,
+        )
+    return torch.cat(list(images.parts(256)))
 
 
 def generator(seed: int, purpose: str) -> torch.Generator:

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from vcr_core.datasets.catalog import DATASETS, dataset_info
+from vcr_core.datasets.catalog import DATASETS, dataset_info, parse_target
+from vcr_core.datasets.corruptions import corrupt
 from vcr_core.datasets.loading import load
-from vcr_core.datasets.split import Dataset, Split, measured_on_validation, random_rows
+from vcr_core.datasets.split import (
+    Dataset,
+    Split,
+    generator,
+    in_memory,
+    measured_on_validation,
+    random_rows,
+)
 from vcr_core.errors import ConfigError
 
 
@@ -31,6 +40,13 @@ class TransferTask:
     class_names: tuple[str, ...]
 
 
+class _Part(NamedTuple):
+    """Images (N, C, H, W) in memory and, for every factor, labels (N,)."""
+
+    images: Tensor
+    labels: Mapping[str, Tensor]
+
+
 def transfer_tasks(
     dataset: Dataset,
     targets: Sequence[str],
@@ -45,7 +61,8 @@ def transfer_tasks(
     """The probes named by ``targets``, on images that fit a network trained on ``dataset``.
 
     A target is a factor of the data set (``colour``) or of another one (``digits:digit``), whose
-    images are scaled to the size and channels of this one. Sizes above what there is mean all.
+    images are scaled to the size and channels of this one. ``colour@noise-3`` measures the probe of
+    clean images on corrupted ones. Sizes above what there is mean all.
     With ``validation`` other data sets are measured on a part of their training images as well
     (this one is expected to be so already).
 
@@ -53,10 +70,11 @@ def transfer_tasks(
         ConfigError: an unknown data set or factor; the message lists those there are.
         DataError: another data set that cannot be found or read.
     """
-    prepared: dict[str, tuple[Dataset, Split, Split]] = {}
+    prepared: dict[str, tuple[Dataset, _Part, _Part]] = {}
     tasks = []
+    corrupted: dict[tuple[str, str], Tensor] = {}
     for target in targets:
-        other, _, factor = target.rpartition(":")
+        other, factor, corruption = parse_target(target)
         if other not in prepared:
             prepared[other] = _prepare(
                 dataset,
@@ -71,17 +89,32 @@ def transfer_tasks(
         found, train, test = prepared[other]
         if factor not in found.class_names:
             raise ConfigError(_unknown(dataset, target), field="transfer.targets")
+        if (other, corruption) not in corrupted:
+            corrupted[other, corruption] = _corrupted(found, test.images, corruption, seed)
         tasks.append(
             TransferTask(
                 name=target,
                 train_images=train.images,
                 train_labels=train.labels[factor],
-                test_images=test.images,
+                test_images=corrupted[other, corruption],
                 test_labels=test.labels[factor],
                 class_names=found.class_names[factor],
             )
         )
     return tasks
+
+
+def _corrupted(found: Dataset, images: Tensor, corruption: str, seed: int) -> Tensor:
+    """Test images (N, C, H, W) as ``corruption`` leaves them; themselves where there is none."""
+    if not corruption:
+        return images
+    channels = images.shape[1]
+    mean, std = (
+        (value if len(value) == channels else value.mean().expand(channels)).view(1, -1, 1, 1)
+        for value in (found.mean, found.std)
+    )
+    draws = generator(seed, f"corruption {corruption}")
+    return (corrupt(images * std + mean, corruption, draws) - mean) / std
 
 
 def _prepare(
@@ -94,14 +127,18 @@ def _prepare(
     folder: str | Path | None,
     cache_folder: str | Path | None,
     validation: bool,
-) -> tuple[Dataset, Split, Split]:
+) -> tuple[Dataset, _Part, _Part]:
     """A data set with the rows that probes use, resized where it is another one."""
     shape = dataset.train.images.shape[1:]
     found = dataset
     if other and other != dataset.name:
         dataset_info(other)
         found = load(
-            other, seed=seed, folder=folder, image_size=max(shape[1:]), cache_folder=cache_folder
+            other,
+            seed=seed,
+            folder=folder if _may_use_folder(dataset.name, other) else None,
+            image_size=max(shape[1:]),
+            cache_folder=cache_folder,
         )
         if validation:
             found = measured_on_validation(found, seed=seed)
@@ -112,13 +149,19 @@ def _prepare(
     return found, _fitted(train, shape), _fitted(test, shape)
 
 
-def _limit(split: Split, size: int | None, seed: int, *, field: str) -> Split:
-    if size is None or size >= len(split):
-        return split
-    return split.take(random_rows(len(split), size, seed, field=field))
+def _may_use_folder(trained: str, other: str) -> bool:
+    """``data.folder`` belongs to the trained data set, unless that one needs no files."""
+    return other in {trained, "folder"} or trained in {"sprites", "digits", "two-moons"}
 
 
-def _fitted(split: Split, shape: torch.Size) -> Split:
+def _limit(split: Split, size: int | None, seed: int, *, field: str) -> _Part:
+    """At most ``size`` images, in memory."""
+    if size is not None and size < len(split):
+        split = split.take(random_rows(len(split), size, seed, field=field))
+    return _Part(in_memory(split.images, field=field), split.labels)
+
+
+def _fitted(split: _Part, shape: torch.Size) -> _Part:
     """Images scaled to (C, H, W): grey is repeated over colours, colours are averaged to grey."""
     channels, height, width = shape
     images = split.images
@@ -128,7 +171,7 @@ def _fitted(split: Split, shape: torch.Size) -> Split:
         images = functional.interpolate(
             images, size=(height, width), mode="bilinear", antialias=True
         )
-    return Split(images.contiguous(), split.labels)
+    return _Part(images.contiguous(), split.labels)
 
 
 def _unknown(dataset: Dataset, target: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import torch
@@ -11,7 +12,11 @@ from vcr_core import datasets, models, paths
 from vcr_core.config import DataConfig, ModelConfig, RunConfig
 from vcr_core.datasets import Dataset, TransferTask
 from vcr_core.datasets.augmentation import Augmentation
+from vcr_core.datasets.batches import batch_indices
+from vcr_core.datasets.loading import long_tailed
 from vcr_core.datasets.split import measured_on_validation
+from vcr_core.datasets.streaming import Images, StreamedImages
+from vcr_core.datasets.torchvision_sets import check_classes
 from vcr_core.errors import ConfigError
 from vcr_core.models import Model
 from vcr_core.regularization import Regularization, attach
@@ -29,9 +34,9 @@ class Experiment:
     model: Model
     regularization: Regularization
     optimizer: torch.optim.Optimizer
-    train_images: Tensor
+    train_images: Images
     train_labels: Tensor
-    test_images: Tensor
+    test_images: Images
     test_labels: Tensor
     tasks: tuple[TransferTask, ...]
     cadence: Cadence
@@ -67,6 +72,9 @@ def prepare(config: RunConfig) -> Experiment:
     add_projector(model, config.objective, seed=config.seed)
     model.to(device)
     rival = build_rival(model, config)
+    source = config.data.source
+    labels, held_out = data.train.labels[source], data.test.labels[source]
+    check_classes(labels, held_out, data.class_names[source], task=source, field="data.train_size")
     return Experiment(
         config=config,
         device=device,
@@ -78,16 +86,31 @@ def prepare(config: RunConfig) -> Experiment:
             weight_decay=config.optimizer.weight_decay,
             fused=True,
         ),
-        train_images=data.train.images.to(device),
-        train_labels=data.train.labels[config.data.source].to(device),
+        train_images=_in_order(data.train.images.to(device), config),
+        train_labels=labels.to(device),
         test_images=data.test.images.to(device),
-        test_labels=data.test.labels[config.data.source].to(device),
+        test_labels=held_out.to(device),
         tasks=_tasks(config, data, device),
         cadence=cadence(config, train_size=len(data.train.images)),
         augmentation=build_augmentation(config, data, device),
         objective=objective_of(config, rival),
         rival=rival,
     )
+
+
+def _in_order(images: Images, config: RunConfig) -> Images:
+    """Images on disk are read ahead in the order in which the steps will ask for them."""
+    size = config.training.batch_size
+
+    def rows_from(step: int) -> Iterator[Tensor]:
+        first, within = divmod(step - 1, len(images) // size)
+        for epoch in range(first, config.training.epochs):
+            batches = batch_indices(len(images), size, epoch, config.seed)
+            yield from batches[within if epoch == first else 0 :]
+
+    if isinstance(images, StreamedImages):
+        images.follow(rows_from)
+    return images
 
 
 def load_data(config: DataConfig, *, seed: int) -> Dataset:
@@ -101,10 +124,14 @@ def load_data(config: DataConfig, *, seed: int) -> Dataset:
         shortcut=config.shortcut,
         seed=seed,
         cache_folder=paths.data_folder(),
+        hierarchy=config.hierarchy,
+        workers=config.workers,
     )
     if config.measured_on == "validation":
-        return measured_on_validation(data, seed=seed)
-    return data
+        data = measured_on_validation(data, seed=seed)
+    if config.imbalance == 1:
+        return data
+    return long_tailed(data, config.source, imbalance=config.imbalance, seed=seed)
 
 
 def build_model(config: ModelConfig, data: Dataset, *, source: str, seed: int) -> Model:

@@ -16,8 +16,8 @@ def warm_up(config: RunConfig, *, threads: int) -> None:
     """
     torch.set_num_threads(threads)
     experiment = prepare(config)
-    images = experiment.train_images[: config.training.batch_size]
     rows = torch.arange(config.training.batch_size, device=experiment.device)
+    images = experiment.train_images[rows]
     loss = experiment.objective(experiment, rows, 1)
     (loss + experiment.penalty()).backward()  # type: ignore[no-untyped-call]
     experiment.optimizer.step()

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
+from vcr_core.datasets.streaming import Images, parts_of
 from vcr_core.models import Model
 
 BATCH = 500
@@ -26,13 +27,13 @@ def frozen(model: nn.Module) -> Iterator[None]:
             module.training = training
 
 
-def extract_features(model: Model, images: Tensor, *, batch_size: int = BATCH) -> Tensor:
+def extract_features(model: Model, images: Images, *, batch_size: int = BATCH) -> Tensor:
     """Penultimate features (N, D) of images (N, C, H, W), float32.
 
     Batch-norm statistics, dropout, gradients and all random state stay as they are.
     """
     with frozen(model):
-        return torch.cat([model.features(part).float() for part in torch.split(images, batch_size)])
+        return torch.cat([model.features(part).float() for part in parts_of(images, batch_size)])
 
 
 class FrozenFeatures:
@@ -40,9 +41,9 @@ class FrozenFeatures:
 
     def __init__(self, model: Model) -> None:
         self._model = model
-        self._kept: dict[int, tuple[Tensor, Tensor]] = {}
+        self._kept: dict[int, tuple[Images, Tensor]] = {}
 
-    def __call__(self, images: Tensor) -> Tensor:
+    def __call__(self, images: Images) -> Tensor:
         """Features (N, D) of images (N, C, H, W); the same tensor is not extracted twice."""
         if id(images) not in self._kept:
             self._kept[id(images)] = (images, extract_features(self._model, images))

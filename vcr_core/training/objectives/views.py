@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
 def view_of(experiment: Experiment, batch: Tensor, step: int, *, view: int = 0) -> Tensor:
     """The training images (N, C, H, W) of the rows ``batch`` (N,), augmented where that is on."""
-    images = experiment.train_images[batch]
+    source = experiment.train_images
+    images = source[batch] if isinstance(source, Tensor) else source.at(step, batch)
     if experiment.augmentation is None:
         return images
     draws = generator(experiment.config.seed, f"augmentation of step {step}, view {view}")

@@ -1,0 +1,38 @@
+"""What is known about a data set before it is loaded. Nothing here imports torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class DatasetInfo:
+    """What is known about a data set before it is loaded.
+
+    ``factors`` maps every labelling of the images to its class names. Any factor can be the source
+    task or a transfer target. Continuous ones (scale, position) are binned. An empty tuple of class
+    names means that they are known only once the images are there; ``counts`` then says how many
+    there are, where that is known. ``image_shape`` is (C, H, W). ``resized`` sets have images of
+    many sizes, which are scaled to ``data.image_size``. ``megabytes`` is the size of the download,
+    0 where nothing is downloaded; ``fetched`` says whether VCR Lab downloads it by itself.
+    """
+
+    name: str
+    title: str
+    description: str
+    factors: Mapping[str, tuple[str, ...]]
+    image_shape: tuple[int, int, int]
+    train_size: int
+    test_size: int
+    licence: str
+    source: str
+    default_source: str
+    counts: Mapping[str, int] = field(default_factory=dict)
+    resized: bool = False
+    megabytes: int = 0
+    fetched: bool = True
+
+    def num_classes(self, factor: str) -> int:
+        """K of a factor; 0 where it is not known before the images are there."""
+        return len(self.factors.get(factor, ())) or self.counts.get(factor, 0)

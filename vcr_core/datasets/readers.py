@@ -1,0 +1,243 @@
+"""How torchvision's own classes open each data set, and what its parts are called there.
+
+A reader opens the training or the held-out part under a root folder, downloading where asked, and
+raises what torchvision raises. ``from_disk`` turns what comes back into images and labels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import ConcatDataset
+from torchvision import datasets as sets
+
+from vcr_core.datasets import class_names as names
+from vcr_core.datasets.class_names import coarser
+from vcr_core.datasets.streaming import ScaledPixels
+
+Transform = ScaledPixels | None
+Open = Callable[[Path, bool, bool, Transform], Any]
+
+
+@dataclass(frozen=True)
+class Reader:
+    """``open(root, train, download, transform)``; ``files`` says what must lie under the root.
+
+    ``base`` is the factor that the files label; ``groups`` maps coarser factors to their classes'
+    members. ``further`` reads other labellings: factor to (class names, labels).
+    """
+
+    open: Open
+    files: str
+    base: str
+    groups: Mapping[str, Mapping[str, Sequence[str]]]
+    further: Callable[[Any], dict[str, tuple[tuple[str, ...], Tensor]]] = lambda _: {}
+    transposed: bool = False
+
+
+def labels_of(opened: Any) -> Tensor:
+    """The labels (N,) that the files hold, whatever torchvision calls them."""
+    if isinstance(opened, ConcatDataset):
+        return torch.cat([labels_of(part) for part in opened.datasets])
+    if isinstance(opened, sets.INaturalist):
+        return torch.tensor([species for species, _ in opened.index])
+    for name in ("targets", "labels", "_labels"):
+        if hasattr(opened, name):
+            return torch.as_tensor(np.asarray(getattr(opened, name)), dtype=torch.int64)
+    raise ValueError(f"{type(opened).__name__} has no labels")
+
+
+def pixels_of(opened: Any, *, transposed: bool = False) -> Tensor:
+    """The images (N, C, H, W) uint8 of a set that torchvision holds in memory."""
+    pixels = torch.as_tensor(opened.data)
+    if pixels.ndim == 3:
+        return (pixels.transpose(1, 2) if transposed else pixels).unsqueeze(1)
+    return pixels.permute(0, 3, 1, 2) if pixels.shape[-1] == 3 else pixels
+
+
+def classes_of(opened: Any) -> tuple[str, ...]:
+    """The names that torchvision knows the classes by."""
+    first: Any = opened.datasets[0] if isinstance(opened, ConcatDataset) else opened
+    if isinstance(first, sets.INaturalist):
+        return tuple(first.all_categories)
+    if isinstance(first, sets.ImageNet):
+        return tuple(first.wnids)
+    return tuple(map(str, first.classes))
+
+
+def _both(kind: Any, root: Path, download: bool, transform: Transform) -> Any:
+    """Training and validation parts as one, for sets that are probed with both."""
+    return ConcatDataset(
+        [
+            kind(root, split=split, download=download, transform=transform)
+            for split in ("train", "val")
+        ]
+    )
+
+
+def _split(kind: Any, train: str = "train", test: str = "test", **options: Any) -> Open:
+    def opened(root: Path, training: bool, download: bool, transform: Transform) -> Any:
+        split = train if training else test
+        return kind(root, split=split, download=download, transform=transform, **options)
+
+    return opened
+
+
+def _flag(kind: Any, **options: Any) -> Open:
+    def opened(root: Path, training: bool, download: bool, transform: Transform) -> Any:
+        return kind(root, train=training, download=download, transform=transform, **options)
+
+    return opened
+
+
+def _with_validation(kind: Any) -> Open:
+    def opened(root: Path, training: bool, download: bool, transform: Transform) -> Any:
+        if training:
+            return _both(kind, root, download, transform)
+        return kind(root, split="test", download=download, transform=transform)
+
+    return opened
+
+
+def _inaturalist(root: Path, training: bool, download: bool, transform: Transform) -> Any:
+    """One part for both: a tenth of every species is held out by the loader."""
+    return sets.INaturalist(str(root), version="2018", download=download, transform=transform)
+
+
+def _imagenet(root: Path, training: bool, download: bool, transform: Transform) -> Any:
+    """Unpacked folders ``train`` and ``val`` of one sub-folder a class, or the archives."""
+    split = "train" if training else "val"
+    if (root / split).is_dir():
+        return sets.ImageFolder(root / split, transform=transform)
+    return sets.ImageNet(root, split=split, transform=transform)
+
+
+def _animal(opened: Any) -> dict[str, tuple[tuple[str, ...], Tensor]]:
+    return {"animal": (("cat", "dog"), torch.tensor(opened._bin_labels))}
+
+
+def _group(opened: Any) -> dict[str, tuple[tuple[str, ...], Tensor]]:
+    """iNaturalist's fourteen groups (``super``), in torchvision's order."""
+    found = opened.categories_index["super"]
+    labels = torch.tensor([opened.categories_map[species]["super"] for species, _ in opened.index])
+    return {"group": (tuple(sorted(found, key=found.__getitem__)), labels)}
+
+
+def _aircraft(opened: Any) -> dict[str, tuple[tuple[str, ...], Tensor]]:
+    """The coarser annotations of the same images."""
+    factors = {}
+    for level in ("family", "manufacturer"):
+        other = sets.FGVCAircraft(opened.root, split=opened._split, annotation_level=level)
+        factors[level] = (tuple(other.classes), torch.tensor(other._labels))
+    return factors
+
+
+READERS: Mapping[str, Reader] = {
+    "mnist": Reader(
+        _flag(sets.MNIST),
+        "MNIST/raw/train-images-idx3-ubyte and its three fellows",
+        "digit",
+        {"parity": names.PARITY, "high": names.HIGH},
+    ),
+    "kmnist": Reader(
+        _flag(sets.KMNIST),
+        "KMNIST/raw/train-images-idx3-ubyte and its three fellows",
+        "character",
+        {},
+    ),
+    "emnist": Reader(
+        _flag(sets.EMNIST, split="balanced"),
+        "EMNIST/raw/emnist-balanced-train-images-idx3-ubyte and its three fellows",
+        "character",
+        {"kind": names.EMNIST_KIND},
+        transposed=True,
+    ),
+    "svhn": Reader(
+        _split(sets.SVHN),
+        "train_32x32.mat and test_32x32.mat",
+        "digit",
+        {"parity": names.PARITY},
+    ),
+    "cifar10": Reader(
+        _flag(sets.CIFAR10),
+        "cifar-10-batches-py/ (from cifar-10-python.tar.gz)",
+        "object",
+        {"coarse": names.CIFAR10_COARSE, "kind": names.CIFAR10_KIND},
+    ),
+    "cifar100": Reader(
+        _flag(sets.CIFAR100),
+        "cifar-100-python/ (from cifar-100-python.tar.gz)",
+        "object",
+        {"coarse": names.CIFAR100_COARSE},
+    ),
+    "stl10": Reader(
+        _split(sets.STL10),
+        "stl10_binary/ (from stl10_binary.tar.gz)",
+        "object",
+        {"kind": names.STL10_KIND},
+    ),
+    "flowers102": Reader(
+        _with_validation(sets.Flowers102),
+        "flowers-102/ with jpg/, imagelabels.mat and setid.mat",
+        "flower",
+        {},
+    ),
+    "dtd": Reader(_with_validation(sets.DTD), "dtd/dtd/ with images/ and labels/", "texture", {}),
+    "pets": Reader(
+        _split(sets.OxfordIIITPet, train="trainval"),
+        "oxford-iiit-pet/ with images/ and annotations/",
+        "breed",
+        {},
+        _animal,
+    ),
+    "food101": Reader(_split(sets.Food101), "food-101/ with images/ and meta/", "dish", {}),
+    "aircraft": Reader(
+        _split(sets.FGVCAircraft, train="trainval"),
+        "fgvc-aircraft-2013b/data/ with images/ and its lists",
+        "variant",
+        {},
+        _aircraft,
+    ),
+    "places365": Reader(
+        _split(sets.Places365, train="train-standard", test="val", small=True),
+        "places365_train_standard.txt, places365_val.txt, categories_places365.txt, "
+        "data_256_standard/ and val_256/",
+        "scene",
+        {},
+    ),
+    "inaturalist": Reader(
+        _inaturalist,
+        "2018/ with a folder for every group and in it one for every species",
+        "species",
+        {},
+        _group,
+    ),
+    "imagenet": Reader(
+        _imagenet,
+        "train/ and val/ with one sub-folder a class, or ILSVRC2012_img_train.tar, "
+        "ILSVRC2012_img_val.tar and ILSVRC2012_devkit_t12.tar.gz",
+        "class",
+        {},
+    ),
+}
+
+
+def labelled(
+    reader: Reader, opened: Any, known: Mapping[str, tuple[str, ...]]
+) -> tuple[dict[str, Tensor], dict[str, tuple[str, ...]]]:
+    """Every factor's labels (N,) and class names of an opened set."""
+    base = labels_of(opened)
+    class_names = {reader.base: known[reader.base] or classes_of(opened)}
+    labels = {reader.base: base}
+    for factor, groups in reader.groups.items():
+        labels[factor] = torch.tensor(coarser(class_names[reader.base], groups))[base]
+        class_names[factor] = tuple(groups)
+    for factor, (found, values) in reader.further(opened).items():
+        labels[factor], class_names[factor] = values, found
+    return labels, class_names

@@ -1,0 +1,242 @@
+"""The data sets that torchvision reads: found, or downloaded whole, or a clear word why not."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import shutil
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from vcr_core.datasets.catalog import dataset_info
+from vcr_core.datasets.info import DatasetInfo
+from vcr_core.datasets.readers import READERS, Reader, labelled, pixels_of
+from vcr_core.datasets.split import Dataset, Split, generator, make_dataset, random_rows
+from vcr_core.datasets.streaming import TENSOR_BYTES, Images, ScaledPixels, StreamedImages
+from vcr_core.errors import ConfigError, DataError
+
+#: What torchvision, and what it reads with, raise where files are missing or broken.
+READ_ERRORS = (
+    *(OSError, EOFError, RuntimeError, ValueError, KeyError, IndexError, AssertionError),
+    *(TypeError, pickle.UnpicklingError, zlib.error),
+)
+#: Images that mean and std are measured on where a set streams from disk.
+MEASURED = 1024
+HELD_OUT_EVERY = 10  # of a species of iNaturalist, which has no labelled test images
+
+
+def load(
+    name: str,
+    *,
+    seed: int,
+    train_size: int | None,
+    test_size: int | None,
+    folder: Path | None,
+    cache_folder: Path,
+    image_size: int,
+    workers: int = 0,
+) -> Dataset:
+    """The data set ``name``, small ones as tensors, large ones streaming from disk.
+
+    Looked for in ``folder``, or else in ``cache_folder``/``name``; where it is not there, it is
+    downloaded by torchvision, with its progress bar and checksums, into a folder beside and moved
+    there once it is whole.
+
+    Raises:
+        DataError: not there and not to be had, or broken; says what was looked for, where, and how
+            to place the files.
+        ConfigError: more images asked for than there are.
+    """
+    info, reader = dataset_info(name), READERS[name]
+    root = folder or cache_folder / name
+    transform = ScaledPixels(image_size) if info.resized else None
+    opened = _opened(info, reader, root, transform, own=folder is not None)
+    read = [_read(info, reader, part) for part in opened]
+    class_names = read[0][1]
+    parts = []
+    sizes = {"data.train_size": train_size, "data.test_size": test_size}
+    held_out = _held_out(read[0][0][reader.base]) if opened[0] is opened[1] else None
+    for place, (field, size) in enumerate(sizes.items()):
+        labels = read[place][0]
+        allowed = torch.arange(len(labels[reader.base]))
+        if held_out is not None:
+            allowed = allowed[held_out if place else ~held_out]
+        if size is not None:
+            allowed = allowed[random_rows(len(allowed), size, seed, field=field)]
+        streamed = StreamedImages(opened[place], allowed, size=image_size, workers=workers)
+        images = streamed if info.resized else _from_memory(reader, opened[place], allowed)
+        chosen = {factor: values[allowed] for factor, values in labels.items()}
+        parts.append(Split(_small_as_tensor(images), chosen))
+    return _assembled(info, parts[0], parts[1], class_names, seed=seed)
+
+
+def _assembled(
+    info: DatasetInfo,
+    train: Split,
+    test: Split,
+    class_names: dict[str, tuple[str, ...]],
+    *,
+    seed: int,
+) -> Dataset:
+    """Standardised by the training images, a sample of them where they stay on disk."""
+    if isinstance(train.images, Tensor) and isinstance(test.images, Tensor):
+        return make_dataset(info, train, test, class_names=class_names)
+    images = train.images
+    wanted = min(MEASURED, len(train))
+    rows = torch.randperm(len(train), generator=generator(seed, "measured"))[:wanted]
+    std, mean = torch.std_mean(images[rows], dim=(0, 2, 3))
+    standardised = [
+        Split(_standardised(split.images, mean, std), split.labels) for split in (train, test)
+    ]
+    return Dataset(
+        info=info,
+        train=standardised[0],
+        test=standardised[1],
+        probe=standardised[0],
+        class_names=class_names,
+        mean=mean,
+        std=std,
+    )
+
+
+def _small_as_tensor(images: Images) -> Images:
+    """A set on disk as a tensor where that is small enough."""
+    if isinstance(images, Tensor) or images.shape.numel() * 4 > TENSOR_BYTES:
+        return images
+    return torch.cat(list(images.parts(256)))
+
+
+def _standardised(images: Images, mean: Tensor, std: Tensor) -> Images:
+    if isinstance(images, StreamedImages):
+        return images.standardised_by(mean, std)
+    return images.sub_(mean.view(1, -1, 1, 1)).div_(std.view(1, -1, 1, 1))
+
+
+def _from_memory(reader: Reader, opened: Any, rows: Tensor) -> Tensor:
+    """The rows (N,) of a set that torchvision holds in memory, in [0, 1]."""
+    pixels = pixels_of(opened, transposed=reader.transposed)
+    return pixels[rows].float().div_(255).contiguous()
+
+
+def _held_out(labels: Tensor) -> Tensor:
+    """Which images (N,) of a set without a test part are held out: every tenth of each class."""
+    order = torch.argsort(labels, stable=True)
+    counts = torch.bincount(labels)
+    first = torch.repeat_interleave(counts.cumsum(0) - counts, counts)
+    within = torch.arange(len(labels)) - first
+    chosen = torch.zeros(len(labels), dtype=torch.bool)
+    chosen[order] = within % HELD_OUT_EVERY == HELD_OUT_EVERY - 1
+    return chosen
+
+
+def _read(
+    info: DatasetInfo, reader: Reader, opened: Any
+) -> tuple[dict[str, Tensor], dict[str, tuple[str, ...]]]:
+    labels, class_names = labelled(reader, opened, info.factors)
+    for factor, values in labels.items():
+        classes = len(class_names[factor])
+        if len(values) == 0 or int(values.min()) < 0 or int(values.max()) >= classes:
+            shown = f"{int(values.min())} to {int(values.max())}" if len(values) else "none"
+            raise DataError(
+                f"expected labels of {info.title} from 0 to {classes - 1} for '{factor}', got "
+                f"{shown}: place its files again"
+            )
+    return labels, class_names
+
+
+def _opened(
+    info: DatasetInfo,
+    reader: Reader,
+    root: Path,
+    transform: ScaledPixels | None,
+    *,
+    own: bool,
+) -> tuple[Any, Any]:
+    """Training and held-out part, opened by torchvision."""
+
+    def parts(place: Path, download: bool) -> tuple[Any, Any]:
+        train = reader.open(place, True, download, transform)
+        single = info.name == "inaturalist"
+        return train, train if single else reader.open(place, False, download, transform)
+
+    how = f"place {reader.files} in '{root}', or name the folder that holds them in data.folder"
+    if root.is_dir() and any(root.iterdir()):
+        try:
+            return parts(root, False)
+        except READ_ERRORS as error:
+            raise DataError(
+                f"expected {info.title} in '{root}', which is not complete or broken "
+                f"({_reason(error)}): remove what is there and {how}",
+                field="data.folder" if own else "",
+            ) from error
+    if own:
+        raise DataError(
+            f"expected {reader.files} in '{root}', there is nothing: {how}", field="data.folder"
+        )
+    if not info.fetched:
+        raise DataError(
+            f"expected {info.title} in '{root}', it is not there; it is too large "
+            f"({info.megabytes / 1000:.0f} GB) or not free to be downloaded unasked: {how}"
+        )
+    _download(info, root, lambda place: parts(place, True), how)
+    return parts(root, False)
+
+
+def _download(info: DatasetInfo, root: Path, fetch: Callable[[Path], object], how: str) -> None:
+    """Let torchvision download into a folder of its own, moved to ``root`` once it is whole."""
+    partial = root.with_name(f"{root.name}.partial-{os.getpid()}")
+    try:
+        partial.mkdir(parents=True, exist_ok=True)
+        fetch(partial)
+        if root.is_dir():  # empty, or another process was faster
+            shutil.rmtree(root)
+        partial.replace(root)
+    except READ_ERRORS as error:
+        raise DataError(
+            f"expected to download {info.title} ({info.megabytes} MB) into '{root}', which failed "
+            f"({_reason(error)}): connect to the internet, or {how}"
+        ) from error
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def _reason(error: BaseException) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__
+
+
+def check_classes(
+    labels: Tensor, held_out: Tensor, names: tuple[str, ...], *, task: str, field: str
+) -> None:
+    """See that a task can be learned and measured on labels (N,) and held-out ones (M,).
+
+    Raises:
+        DataError: one class only, or held-out images of classes that training never shows.
+        ConfigError: labels beyond the class names.
+    """
+    seen = torch.unique(labels)
+    if len(seen) < 2:
+        only = f"'{names[int(seen[0])]}'" if len(seen) else "none"
+        raise DataError(
+            f"expected at least two classes of '{task}' among the {len(labels)} training images, "
+            f"got {only} alone: take more images or another task",
+            field=field,
+        )
+    unseen = [int(label) for label in torch.unique(held_out) if label not in seen]
+    if unseen:
+        first = names[unseen[0]] if unseen[0] < len(names) else unseen[0]
+        raise DataError(
+            f"expected training images of every class that '{task}' is measured on, got none of "
+            f"'{first}'{f' and {len(unseen) - 1} more' if unseen[1:] else ''}: take more images",
+            field=field,
+        )
+    if int(seen.max()) >= len(names):
+        raise ConfigError(
+            f"expected labels from 0 to {len(names) - 1} for '{task}', got {int(seen.max())}",
+            field=field,
+        )
