@@ -21,13 +21,15 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 import vcr_core
-from vcr_core.commands import export, housekeeping, mirror, sweep
+from vcr_core.commands import dispatcher, export, housekeeping, mirror, sweep
+from vcr_core.commands.dispatcher import RAY_HELP, use_cluster
 from vcr_core.config import RunConfig, override
 from vcr_core.datasets.catalog import FOLDER
 from vcr_core.datasets.own_images import find_images
 from vcr_core.errors import ConfigError, PortInUseError, VcrLabError
 from vcr_core.execution import ensure_dispatcher
 from vcr_core.execution.launch import with_threads
+from vcr_core.execution.ray_cluster import VARIABLE as RAY_VARIABLE
 from vcr_core.presets import DEFAULT_PRESET, PRESETS, find_preset
 from vcr_core.store import CommandKind, RunState, Store, open_store
 
@@ -43,6 +45,7 @@ app = typer.Typer(
 )
 bench = typer.Typer(help="Time things on this machine.", no_args_is_help=True)
 app.add_typer(bench, name="bench")
+dispatcher.register(app)
 sweep.register(app)
 housekeeping.register(app)
 export.register(app)
@@ -62,10 +65,12 @@ def main() -> None:
 def start_app(
     port: Annotated[int, typer.Option(help="Port of the page.", min=1, max=65535)] = DEFAULT_PORT,
     browser: Annotated[bool, typer.Option(help="Open the page in a browser.")] = True,
+    ray: Annotated[str, typer.Option(help=RAY_HELP, envvar=RAY_VARIABLE)] = "",
 ) -> None:
     """Start the page on this machine."""
     check_port(port)
     store = open_store()
+    use_cluster(ray, store)
     ensure_dispatcher(store, delay=WORKERS_AFTER_SECONDS)
     store.close()
     from streamlit.web.cli import main as streamlit

@@ -12,7 +12,7 @@ import pytest
 
 from vcr_core.config import RunConfig, override
 from vcr_core.execution import dispatcher_alive, ensure_dispatcher, submit, submit_pair
-from vcr_core.execution.launch import DISPATCHER_LEASE
+from vcr_core.execution.launch import DISPATCHER_LEASE, start_detached
 from vcr_core.store import CommandKind, Run, RunState, Store, open_store
 
 PATIENCE_SECONDS = 120.0
@@ -191,4 +191,25 @@ def test_a_dispatcher_leaves_when_its_owner_is_gone(tmp_path: Path) -> None:
     ensure_dispatcher(store, owner_pid=gone.pid)
     time.sleep(1.0)
     wait_until(lambda: store.lease(DISPATCHER_LEASE) is None)
+    store.close()
+
+
+def test_a_second_dispatcher_waits_and_takes_over_when_the_first_dies(tmp_path: Path) -> None:
+    store = open_store(f"sqlite:///{tmp_path / 'two.sqlite'}")
+    arguments = ["--store", store.url, "--owner", str(os.getpid()), "--delay", "3600"]
+    with (tmp_path / "dispatchers.log").open("ab") as log:
+        both = [
+            start_detached("vcr_core.execution.dispatcher", arguments, log=log) for _ in range(2)
+        ]
+    wait_until(lambda: dispatcher_alive(store))
+    first = dispatcher_of(store)
+    time.sleep(2.0)
+    assert dispatcher_of(store).pid == first.pid
+    assert all(process.poll() is None for process in both)
+    first.kill()
+    wait_until(lambda: dispatcher_of(store).pid != first.pid)
+    assert {first.pid, dispatcher_of(store).pid} == {process.pid for process in both}
+    for process in both:
+        process.kill()
+        process.wait(timeout=20)
     store.close()

@@ -28,6 +28,8 @@ from vcr_core.execution.guard import Guard
 from vcr_core.execution.launch import DISPATCHER_LEASE, LEASE_PATIENCE_SECONDS, holder_is_dead
 from vcr_core.execution.limits import Limits, load_limits
 from vcr_core.execution.queue import ACTIVE
+from vcr_core.execution.ray_cluster import VARIABLE as RAY_VARIABLE
+from vcr_core.execution.ray_cluster import RayCrew
 from vcr_core.execution.workers import Crew, LocalCrew, Worker
 from vcr_core.store import RunState, Store, open_store
 
@@ -147,7 +149,9 @@ class Dispatcher:
     def _settle(self, worker: Worker) -> None:
         """Free a worker whose run is over; interrupt the run of a worker that died."""
         if worker.run_id is None:
-            if not worker.is_alive:
+            if worker.was_ready:
+                self.early_deaths = 0
+            elif not worker.is_alive:
                 self._mourn(worker)
         elif not worker.is_alive:
             self.guard.interrupt(worker.run_id, worker, worker.obituary())
@@ -155,7 +159,6 @@ class Dispatcher:
         elif worker.said_over:
             self.guard.interrupt(worker.run_id, worker, "its worker gave it up")
             worker.free()
-            self.early_deaths = 0
 
     def _mourn(self, worker: Worker) -> None:
         """Hire more slowly while workers die before they get a run; give up on waiting runs."""
@@ -263,6 +266,17 @@ def find_owner(pid: int) -> psutil.Process | None:
         return None
 
 
+def make_crew(store_url: str, ray_address: str) -> Crew:
+    """Workers on this machine, or on the Ray cluster at an address.
+
+    Raises:
+        ClusterError: the cluster cannot be reached, or Ray is not installed.
+    """
+    if not ray_address:
+        return LocalCrew(store_url)
+    return RayCrew(store_url, ray_address)
+
+
 def serve_until_told(dispatcher: Dispatcher) -> None:
     """Serve a store; SIGTERM ends it in order."""
 
@@ -284,7 +298,8 @@ def main(arguments: list[str] | None = None) -> None:
     owner = find_owner(options.owner)
     try:
         store = open_store(options.store)
-        dispatcher = Dispatcher(store, LocalCrew(store.url), owner, limits=load_limits())
+        crew = make_crew(store.url, os.environ.get(RAY_VARIABLE, ""))
+        dispatcher = Dispatcher(store, crew, owner, limits=load_limits())
     except VcrLabError as error:
         sys.exit(f"vcr-lab: {error}")
     dispatcher.hire_after = time.monotonic() + options.delay

@@ -13,8 +13,6 @@ from vcr_core.store import CommandKind, RunState, RunSummary, SilenceWatch, Stor
 
 SILENCE_SECONDS = 4.0
 """A run of somebody else's worker, which beats every second, is given up after this."""
-OWN_SILENCE_SECONDS = 15.0
-"""A worker of ours whose process lives may be held up by a busy machine; then it hangs."""
 FRUITLESS_TRIES = 5
 MANY = 1000
 log = logging.getLogger("vcr_lab.dispatcher")
@@ -54,7 +52,7 @@ class Guard:
         silence = self._pulse.silence(run.id, (run.heartbeat_at, run.attempt))
         idle = self._progress.silence(run.id, (run.step, run.state, run.attempt))
         longest = self.limits.idle_minutes
-        if silence > OWN_SILENCE_SECONDS:
+        if silence > worker.patience:
             self._kill(run, worker, f"its worker had been silent for {silence:.0f} s")
         elif longest is not None and run.state is not RunState.PAUSED and idle > 60 * longest:
             self._kill(run, worker, f"it had not finished a step for {longest:g} minutes")

@@ -24,6 +24,8 @@ from vcr_core.execution.devices import Slot, local_slots, threads_per_worker
 from vcr_core.execution.launch import start_detached
 
 READY, OVER = "ready", "over"
+SILENCE_SECONDS = 15.0
+"""A process of ours that lives may be held up by a busy machine for a while."""
 LOG_LINES = 30
 
 
@@ -32,10 +34,16 @@ class Worker(Protocol):
 
     slot: Slot
     run_id: str | None
+    patience: float
+    """After so many seconds without a beat it hangs, or its machine is gone."""
 
     @property
     def name(self) -> str:
         """``host:pid``, as it stands in the run's row; "" until that is known."""
+
+    @property
+    def was_ready(self) -> bool:
+        """It got as far as to take runs."""
 
     @property
     def is_ready(self) -> bool:
@@ -107,9 +115,12 @@ class LocalCrew:
 class LocalWorker:
     """A worker process, and a thread here that listens to it."""
 
+    patience = SILENCE_SECONDS
+
     def __init__(self, store_url: str, slot: Slot, threads: int, bell: threading.Event) -> None:
         self.slot = slot
         self.run_id: str | None = None
+        self.was_ready = False
         self._bell = bell
         self._ready = threading.Event()
         self._log = paths.log_folder() / f"worker-{uuid.uuid4().hex[:8]}.log"
@@ -128,6 +139,7 @@ class LocalWorker:
     def _listen(self) -> None:
         for line in self._process.stdout or ():
             if line.strip().decode(errors="replace") in (READY, OVER):
+                self.was_ready = True
                 self._ready.set()
                 self._bell.set()
         self._process.wait()
