@@ -20,6 +20,11 @@ from vcr_core.store import CommandKind, Run
 STATUS_SECONDS = 0.5
 WEIGHTS = (0.0, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0)
 RATES = (1e-5, 3e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1)
+BECAME = {
+    "requested": "requested",
+    "applied": "applied at step {step}",
+    "refused": "refused: {reason}",
+}
 KNOBS = {
     "regularizer.variance_weight": WEIGHTS,
     "regularizer.covariance_weight": WEIGHTS,
@@ -58,10 +63,12 @@ def _status(run_id: str) -> None:
 
 def _transport(watched: Watched) -> None:
     if asked_to_pause(watched.main):
-        _button("Resume", ":material/play_arrow:", CommandKind.RESUME, watched, shortcut="Space")
+        _button(
+            tr("Resume"), ":material/play_arrow:", CommandKind.RESUME, watched, shortcut="Space"
+        )
     else:
-        _button("Pause", ":material/pause:", CommandKind.PAUSE, watched, shortcut="Space")
-    _button("Stop and keep", ":material/stop:", CommandKind.STOP, watched)
+        _button(tr("Pause"), ":material/pause:", CommandKind.PAUSE, watched, shortcut="Space")
+    _button(tr("Stop and keep"), ":material/stop:", CommandKind.STOP, watched)
     move = last_move(watched.main)
     st.button(
         tr("Undo"),
@@ -83,7 +90,7 @@ def _button(
     shortcut: str | None = None,
 ) -> None:
     st.button(
-        tr(label),
+        label,
         icon=icon,
         key=f"do:{kind.value}",
         disabled=links.is_locked("transport") or not watched.active,
@@ -142,10 +149,5 @@ def current_value(run: Run, field: str) -> float:
 
 def told(move: Move) -> str:
     """``Variance weight 1 → 3: applied at step 17``."""
-    words = {
-        "requested": "requested",
-        "applied": "applied at step {step}",
-        "refused": "refused: {reason}",
-    }
-    became = tr(words[move.state], step=move.step, reason=move.reason)
+    became = tr(BECAME[move.state], step=move.step, reason=move.reason)
     return f"**{move.what}** {became}"

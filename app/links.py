@@ -9,9 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
+from urllib.parse import urlencode
 
 import streamlit as st
 
+from app.texts import LANGUAGES, PARAMETER
 from vcr_core.config import RunConfig, as_text, differences, fields, override
 from vcr_core.errors import ConfigError
 
@@ -92,3 +94,12 @@ def is_locked(part: str) -> bool:
 def _listed(name: str) -> set[str]:
     parts = {part.strip() for part in st.query_params.get(name, "").split(",")}
     return parts & PARTS
+
+
+def show_languages() -> None:
+    """Links to this very page in each language."""
+    kept = {name: value for name, value in st.query_params.items() if name != PARAMETER}
+    pages = [
+        f"[{name}](?{urlencode({**kept, PARAMETER: code})})" for code, name in LANGUAGES.items()
+    ]
+    st.caption(" · ".join(pages))

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from typing import Any
 
 import streamlit as st
+from streamlit.runtime.scriptrunner import add_script_run_ctx, get_script_run_ctx
 
 from app import links
 from app.controls import controls
@@ -124,16 +126,22 @@ def _progress(run: Run, line: RunLine) -> None:
 
 def _download(watched: Watched) -> None:
     """Everything that is shown, as one file that needs neither this app nor a network."""
-    lines = run_lines(watched.runs)
-    st.download_button(
-        tr("Save as one file"),
-        data=lambda: html_page(
+    lines, context = run_lines(watched.runs), get_script_run_ctx()
+
+    def made() -> str:
+        """Made when it is asked for, in a thread that has to be told whose page it is."""
+        add_script_run_ctx(threading.current_thread(), context)
+        return html_page(
             lambda layer: _view(watched, lines, layer),
             watched.main.config.layer_names[-1],
             store=lab_store(),
             title=_title(watched),
             facts=_facts(watched),
-        ),
+        )
+
+    st.download_button(
+        tr("Save as one file"),
+        data=made,
         file_name=f"vcr-lab-{watched.main.id}.html",
         mime="text/html",
         icon=":material/download:",

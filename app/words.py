@@ -6,9 +6,19 @@ from collections.abc import Mapping
 from typing import Any
 
 from app.state import Watched
+from app.texts import tr
 from vcr_core.store import Run, RunState
 
 NOTICEABLE = 0.02
+UNEVEN = (
+    "They ended at different steps ({before} without, {after} with): "
+    "part of the difference may come from that."
+)
+DIRECTIONS = (
+    "The features use about **{before:.0f}** independent directions without "
+    "and **{after:.0f}** with."
+)
+KEPT, PAID, SAME = "Kept better", "Paid for it", "About the same"
 
 STATES = {
     RunState.QUEUED: "waiting for a free worker",
@@ -25,26 +35,26 @@ DEVICES = {"cpu": "CPU", "cuda": "GPU (CUDA)", "mps": "GPU (MPS)"}
 
 def progress_line(run: Run) -> str:
     """``step 120 of 460 · about 12 s left · CPU, 1 thread``."""
-    parts = [STATES[run.state]]
+    parts = [tr(STATES[run.state])]
     if run.total_steps:
-        parts.append(f"step {run.step} of {run.total_steps}")
+        parts.append(tr("step {step} of {total}", step=run.step, total=run.total_steps))
     if run.state is RunState.RUNNING and run.step and run.training_seconds:
         left = run.training_seconds / run.step * (run.total_steps - run.step)
-        parts.append(f"about {duration(left)} left")
+        parts.append(tr("about {time} left", time=duration(left)))
     if run.state.is_over and run.training_seconds:
-        parts.append(f"{duration(run.training_seconds)} of training")
+        parts.append(tr("{time} of training", time=duration(run.training_seconds)))
     if run.environment:
         threads = run.environment["threads"]
         device = DEVICES.get(run.environment["device"], run.environment["device"])
-        parts.append(f"{device}, {threads} thread{'s' if threads != 1 else ''}")
+        parts.append(tr("{device}, threads: {threads}", device=device, threads=threads))
     return " · ".join(parts)
 
 
 def duration(seconds: float) -> str:
     """Seconds as a person says them."""
     if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min"
+        return tr("{number} s", number=f"{seconds:.0f}")
+    return tr("{number} min", number=f"{seconds / 60:.0f}")
 
 
 def pair_summary(pair: Watched) -> list[str]:
@@ -52,29 +62,33 @@ def pair_summary(pair: Watched) -> list[str]:
     baseline, main = pair.baseline, pair.main
     if baseline is None or not baseline.result or not main.result:
         return []
-    source = main.config.data.source
     before, after = baseline.result["source_accuracy"], main.result["source_accuracy"]
-    lines = [f"**{named(source)}**, the task they learned: {before:.3f} without, {after:.3f} with."]
+    lines = [
+        tr(
+            "**{task}**, the task they learned: {before:.3f} without, {after:.3f} with.",
+            task=named(main.config.data.source),
+            before=before,
+            after=after,
+        )
+    ]
     gains = _gains(baseline.result, main.result)
-    for title, sign in (("Kept better", 1), ("Paid for it", -1), ("About the same", 0)):
+    for title, sign in ((tr(KEPT), 1), (tr(PAID), -1), (tr(SAME), 0)):
         chosen = [
-            f"**{named(name)}** {without:.2f} without, {with_:.2f} with"
+            tr(
+                "**{task}** {before:.2f} without, {after:.2f} with",
+                task=named(name),
+                before=without,
+                after=with_,
+            )
             for name, (without, with_) in gains.items()
             if noticeable(with_ - without) == sign
         ]
         if chosen:
             lines.append(f"{title}: {'; '.join(chosen)}.")
     if baseline.step != main.step:
-        lines.append(
-            f"They ended at different steps ({baseline.step} without, {main.step} with): "
-            "part of the difference may come from that."
-        )
+        lines.append(tr(UNEVEN, before=baseline.step, after=main.step))
     ranks = baseline.result["effective_rank"], main.result["effective_rank"]
-    lines.append(
-        f"The features use about **{ranks[0]:.0f}** independent directions without "
-        f"and **{ranks[1]:.0f}** with."
-    )
-    return lines
+    return [*lines, tr(DIRECTIONS, before=ranks[0], after=ranks[1])]
 
 
 def single_summary(run: Run) -> list[str]:
@@ -85,17 +99,24 @@ def single_summary(run: Run) -> list[str]:
         f"**{named(name)}** {accuracy:.2f}" for name, accuracy in run.result["transfer"].items()
     )
     return [
-        f"**{named(run.config.data.source)}**, the task it learned: "
-        f"{run.result['source_accuracy']:.3f}.",
-        f"Linear probes read from its features: {shown}.",
-        f"The features use about **{run.result['effective_rank']:.0f}** independent directions.",
+        tr(
+            "**{task}**, the task it learned: {accuracy:.3f}.",
+            task=named(run.config.data.source),
+            accuracy=run.result["source_accuracy"],
+        ),
+        tr("Linear probes read from its features: {shown}.", shown=shown),
+        tr(
+            "The features use about **{rank:.0f}** independent directions.",
+            rank=run.result["effective_rank"],
+        ),
     ]
 
 
 def named(target: str) -> str:
     """A target's name for people: ``digits:digit`` is ``Digit (digits)``."""
     dataset, _, factor = target.rpartition(":")
-    words = factor[:1].upper() + factor[1:]
+    words = tr(factor)
+    words = words[:1].upper() + words[1:]
     return f"{words} ({dataset})" if dataset else words
 
 

@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import streamlit as st
 
+from app.links import show_languages
 from app.live_page import make_ready, show_run
 from app.setup import setup
 from app.state import UnknownRunError, watched
+from app.texts import tr
 
 try:
     shown = watched()
 except UnknownRunError as error:
     shown = None
-    st.warning(f"The link names a run that is not here: {error}", icon=":material/search_off:")
+    st.warning(
+        tr("The link names a run that is not here: {reason}", reason=error),
+        icon=":material/search_off:",
+    )
 
 setup(collapsed=shown is not None)
 if shown is None:
     make_ready()
 else:
     show_run(shown)
+show_languages()

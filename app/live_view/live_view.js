@@ -73,11 +73,15 @@ class LiveView {
     this.followTheme();
     this.draw();
     this.report();
+    this.time.request();
   }
 
   take(message) {
     if (!message.fresh && message.follows !== this.sequence) return this.resend();
-    if (message.fresh) this.numbers = new Numbers();
+    if (message.fresh) {
+      this.numbers = new Numbers();
+      this.time.forget();
+    }
     try {
       this.apply(message);
     } catch (error) {

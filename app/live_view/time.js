@@ -9,6 +9,7 @@ class Time {
   constructor(view) {
     this.view = view;
     this.steps = [];
+    this.tried = new Set(); // "source@step" of what was asked for: what never comes is asked for once
     this.box = element("section", "time", { hidden: "" });
     this.button = element("button", "play", { type: "button" });
     this.slider = element("input", "slider", { type: "range", min: 0, max: 0, step: 1 });
@@ -18,8 +19,9 @@ class Time {
     this.button.onclick = () => this.toggle();
     this.live.onclick = () => this.turnTo(this.steps.length);
     this.slider.oninput = () => {
+      const place = Number(this.slider.value); // before stop() puts the handle back
       this.stop();
-      this.turnTo(Number(this.slider.value));
+      this.turnTo(place);
     };
   }
 
@@ -77,11 +79,19 @@ class Time {
   /** Ask for what is missing at the step shown and at the next ones. */
   request() {
     if (this.view.at === null || performance.now() - (this.askedAt ?? -Infinity) < PATIENCE_MS) return;
-    const ahead = this.steps.slice(this.place, this.place + ASK_AHEAD);
-    const missing = ahead.filter((step) => this.isMissing(step));
-    if (!missing.length) return;
+    const wanted = new Set();
+    for (const step of this.steps.slice(this.place, this.place + ASK_AHEAD))
+      for (const name of this.view.panels().flatMap((panel) => panel.missing(step))) {
+        if (!this.tried.has(`${name}@${step}`)) wanted.add(step);
+        this.tried.add(`${name}@${step}`);
+      }
+    if (!wanted.size) return;
     this.askedAt = performance.now();
-    this.view.askFor(missing);
+    this.view.askFor([...wanted]);
+  }
+
+  forget() {
+    this.tried.clear();
   }
 
   isMissing(step) {

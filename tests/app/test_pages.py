@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import time
@@ -420,3 +421,13 @@ def test_hidden_settings_still_hold(page: AppTest, store: Store) -> None:
     page.run().button[0].click().run()
     assert not page.exception
     assert {run.config.training.epochs for run in store.runs()} == {2}
+
+
+def test_the_page_speaks_japanese_when_the_link_says_so(page: AppTest, store: Store) -> None:
+    page.query_params.update({"run": finished_pair(store)[1], "lang": "ja"})
+    page.run()
+    assert not page.exception
+    assert [button.label for button in page.button][:2] == ["双子を始める", "一つ始める"]
+    assert "**色** なし 0.36、あり 0.92" in texts(page)
+    message = page.get("bidi_component")[0].proto.json
+    assert "ネットワークが知っていること" in json.loads(message)["spec"]["charts"][0]["title"]

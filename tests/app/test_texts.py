@@ -1,0 +1,134 @@
+"""The Japanese catalogue is complete: every sentence of the page, with the same places."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from app.controls import KNOBS
+from app.live_page import MATRICES, ORDERS
+from app.live_view.words import WORDS, translated_chart
+from app.texts import catalogue
+from vcr_core.config import fields
+from vcr_core.figures import Chart, charts, drawing, history
+from vcr_core.figures.parts import RunLine
+from vcr_core.presets import PRESETS
+from vcr_core.verdicts import SENTENCES
+
+ROOT = Path(__file__).parents[2]
+JAPANESE = catalogue("ja")
+LINES = (RunLine("a", "without VCR", "baseline"), RunLine("b", "with VCR", "regularized"))
+
+
+def constants(tree: ast.Module) -> dict[str, list[str]]:
+    """The texts in the constants at the top of a module, by the constant's name."""
+    found = {}
+    for node in tree.body:
+        targets = node.targets if isinstance(node, ast.Assign) else []
+        for target in targets:
+            said = node.value.values if isinstance(node.value, ast.Dict) else [node.value]
+            texts = [
+                n.value for part in said for n in ast.walk(part) if isinstance(n, ast.Constant)
+            ]
+            for name in ast.walk(target):
+                if isinstance(name, ast.Name):
+                    found[name.id] = [text for text in texts if isinstance(text, str)]
+    return found
+
+
+def said(path: Path) -> Iterator[str]:
+    """What a file says through ``tr``: literally, or by the name of a constant."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    named = constants(tree)
+    for node in ast.walk(tree):
+        if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Name)):
+            continue
+        if node.func.id != "tr" or not node.args:
+            continue
+        argument = node.args[0]
+        if isinstance(argument, ast.Constant):
+            yield str(argument.value)
+        for part in ast.walk(argument):
+            if isinstance(part, ast.Name) and part.id in named and part.id.isupper():
+                yield from named[part.id]
+
+
+def all_charts() -> list[Chart]:
+    return [
+        charts.accuracy_chart(LINES, source="shape", targets=(), chance={"shape": 0.1}),
+        charts.accuracy_chart(LINES, source="shape", targets=()),
+        charts.covariance_chart(LINES, "x", difference=True),
+        charts.covariance_chart(LINES, "x", matrix="covariance"),
+        charts.histogram_chart(LINES, "x"),
+        charts.spread_chart(LINES, ["x"]),
+        charts.spectrum_chart(LINES, "x"),
+        charts.layer_rank_chart(LINES, "x"),
+        charts.hinge_chart(LINES, ["x"]),
+        charts.gradient_chart(LINES, "x"),
+        charts.rank_chart(LINES),
+        charts.loss_chart(LINES),
+        charts.penalty_chart(LINES),
+    ]
+
+
+def of_chart(chart: Chart) -> Iterator[str]:
+    yield from (chart.title, chart.help)
+    for panel in chart.panels:
+        yield from (panel.title, panel.tag, panel.x.prefix, panel.y.prefix)
+        yield from (readout.caption for readout in panel.readouts)
+        yield from (trace.label for trace in panel.traces)
+        if panel.guide:
+            yield panel.guide.label
+
+
+def sentences() -> set[str]:
+    """Every English sentence that the page can show."""
+    found = set(WORDS.values()) | set(SENTENCES.values()) | {history.MARK_TEXT}
+    for folder in ("app", "pages"):
+        for path in (ROOT / folder).rglob("*.py"):
+            found |= set(said(path))
+    for chart in all_charts():
+        found |= set(of_chart(chart))
+    for _, label in (*MATRICES, *ORDERS):
+        found.add(label)
+    for name in KNOBS:
+        found |= {str(fields()[name].title), fields()[name].description or ""}
+    return found - {"", "x", "shape"}
+
+
+def of_other_rooms() -> set[str]:
+    """Titles and help of all settings, and the presets."""
+    found = set()
+    for info in fields().values():
+        found |= {str(info.title), info.description or ""}
+    for preset in PRESETS.values():
+        found |= {preset.title, preset.summary, preset.look_for}
+    return found - {""}
+
+
+def places(text: str) -> list[str]:
+    return sorted(re.findall(r"\{(\w+)", text))
+
+
+@pytest.mark.parametrize("english", sorted(sentences()))
+def test_every_sentence_has_its_japanese(english: str) -> None:
+    assert english in JAPANESE
+    assert places(JAPANESE[english]) == places(english)
+    assert re.search(r"[\u3040-\u30ff\u4e00-\u9fff]", JAPANESE[english]) or "PU" in english
+
+
+@pytest.mark.slow
+def test_settings_and_presets_have_their_japanese() -> None:
+    assert of_other_rooms() - set(JAPANESE) == set()
+
+
+def test_a_chart_is_translated_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.live_view.words.tr", lambda text: f"«{text}»")
+    for chart in all_charts():
+        words = {text for text in of_chart(translated_chart(chart)) if text}
+        assert all(text.startswith("«") for text in words)
+    assert drawing.describe(translated_chart(chart), chart.panels[0])
