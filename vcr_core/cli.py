@@ -21,7 +21,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 import vcr_core
-from vcr_core.commands import dispatcher, export, housekeeping, mirror, sweep
+from vcr_core.commands import dispatcher, export, housekeeping, mirror, runs, sweep
 from vcr_core.commands.dispatcher import RAY_HELP, use_cluster
 from vcr_core.config import RunConfig, override
 from vcr_core.datasets.catalog import FOLDER
@@ -50,6 +50,7 @@ sweep.register(app)
 housekeeping.register(app)
 export.register(app)
 mirror.register(app)
+runs.register(app)
 
 
 def main() -> None:
@@ -136,7 +137,7 @@ def _train_here(
         outcome = execute(store, run_id, on_progress=show)
     return run_id, {
         "state": outcome.state.value,
-        **outcome.evaluation.summary(),
+        **(outcome.evaluation.summary() if outcome.evaluation else {}),
         "seconds": outcome.seconds,
     }
 

@@ -7,11 +7,13 @@
     ├── LayerNotFoundError a layer name or pattern that matches nothing (also a LookupError)
     ├── DataError          a data set that is missing, empty or broken
     ├── TrainingDivergedError  a loss that is no longer finite
+    ├── CheckpointError    a checkpoint that is missing, damaged or of something else
     ├── StoreError         the store file: not ours, read-only, of a newer version
     ├── LimitError         more than an owner may have on this server
     ├── ClusterError       a cluster that cannot be reached
     ├── UnknownRunError    a run id that the store does not hold (also a LookupError)
     ├── UnknownStudyError  a study id that the store does not hold (also a LookupError)
+    ├── RunOverError       something asked of a run that is over
     ├── RunBusyError       a run that a worker has, where that is in the way
     ├── RunTakenError      a worker whose run another worker has taken over
 
@@ -71,6 +73,10 @@ class TrainingDivergedError(VcrLabError):
     """The loss of a run is no longer finite."""
 
 
+class CheckpointError(VcrLabError):
+    """A checkpoint that cannot be written, or is missing, damaged or of another run or network."""
+
+
 class StoreError(VcrLabError):
     """A store that cannot be opened or written."""
 
@@ -93,6 +99,10 @@ class UnknownStudyError(VcrLabError, LookupError):
 
 class RunBusyError(VcrLabError):
     """A worker has the run, and that is in the way of what was asked."""
+
+
+class RunOverError(VcrLabError):
+    """A run is over, and nothing can be asked of it any more."""
 
 
 class RunTakenError(VcrLabError):

@@ -31,10 +31,10 @@ class Listener:
     def report(self, report: Report, *, seconds: float) -> None:
         self.reports.append(report)
 
-    def state(self, state: RunState, *, step: int, seconds: float) -> None:
+    def state(self, state: RunState, *, step: int, seconds: float, total_steps: int) -> None:
         self.states.append(state)
 
-    def commands(self) -> Sequence[Command]:
+    def commands(self, step: int) -> Sequence[Command]:
         """Called at every boundary (and again and again while paused)."""
         self._boundary += 1
         asked = self._requests.pop(self._boundary, ())
@@ -46,6 +46,15 @@ class Listener:
 
     def settle(self, command: Command, *, step: int, reason: str | None = None) -> None:
         self.settled.append((command, step, reason))
+
+    def agree(self, payload: Mapping[str, Any], *, step: int) -> Command | None:
+        return None
+
+    def is_interrupted(self, step: int) -> bool:
+        return False
+
+    def flush(self) -> None:
+        pass
 
     def numbers(self, name: str) -> dict[int, float]:
         return {

@@ -21,15 +21,22 @@ def export(
     to: Annotated[
         Path | None, typer.Option(help="File for the numbers: .csv or .parquet.", metavar="FILE")
     ] = None,
+    script: Annotated[
+        Path | None,
+        typer.Option(help="Write a Python script that repeats the run.", metavar="FILE"),
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print what was written as JSON.")
     ] = False,
 ) -> None:
-    """Write the numbers of runs to a file: one row a number, as CSV or Parquet."""
+    """Write the numbers of runs to a file, as CSV or Parquet; or a run as a Python script."""
     from vcr_core.store import open_store
     from vcr_core.store.export import export_numbers
 
+    if script is not None:
+        _write_script(runs, script, force=force, as_json=as_json)
+        return
     if to is None and len(runs) != 1:
         raise ConfigError(f"expected --to FILE.csv or --to FILE.parquet for {len(runs)} runs")
     path = to or Path(f"{runs[0]}.csv")
@@ -38,3 +45,19 @@ def export(
         typer.echo(json.dumps({"file": str(path), "rows": rows, "runs": runs}))
     else:
         typer.echo(f"{path}: {rows} numbers of {len(runs)} run{'s' if len(runs) > 1 else ''}")
+
+
+def _write_script(runs: list[str], path: Path, *, force: bool, as_json: bool) -> None:
+    from vcr_core.store import open_store
+    from vcr_core.training.script import script_of
+
+    if len(runs) != 1:
+        raise ConfigError(f"expected one run to write as a script, got {len(runs)}")
+    text = script_of(open_store(), runs[0])
+    if path.exists() and not force:
+        raise ConfigError(f"expected a new file, but {path} is there: choose another, or --force")
+    path.write_text(text, encoding="utf-8")
+    if as_json:
+        typer.echo(json.dumps({"file": str(path), "run": runs[0]}))
+    else:
+        typer.echo(f"{path}: repeats run {runs[0]}; start it with python")

@@ -132,7 +132,12 @@ class ModelConfig(Section):
         max_length=12,
     )
     dropout: float = setting(
-        0.0, "Dropout", "Share of features dropped before the classifier.", ge=0.0, lt=1.0
+        0.0,
+        "Dropout",
+        "Share of features dropped before the classifier.",
+        live=True,
+        ge=0.0,
+        lt=1.0,
     )
 
     norm: Norm = setting(
@@ -238,7 +243,7 @@ class OptimizerConfig(Section):
         3e-3, "Learning rate", "The size of AdamW's steps.", live=True, gt=0.0, le=10.0
     )
     weight_decay: float = setting(
-        1e-4, "Weight decay", "How strongly AdamW shrinks the weights.", ge=0.0, le=10.0
+        1e-4, "Weight decay", "How strongly AdamW shrinks the weights.", live=True, ge=0.0, le=10.0
     )
     schedule: Schedule = setting(
         "constant",

@@ -2,39 +2,77 @@
 
 from __future__ import annotations
 
-import time
+import threading
+from contextlib import suppress
+from typing import Any
 
 import torch
 
-from vcr_core.errors import VcrLabError
+from vcr_core.errors import RunTakenError, StoreError, VcrLabError
 from vcr_core.execution.channel import Progress, StoreChannel
 from vcr_core.execution.devices import threads_per_worker
-from vcr_core.store import RunState, Store
+from vcr_core.store import Run, RunState, Store
+from vcr_core.training.checkpoint import Folder
 from vcr_core.training.experiment import prepare
+from vcr_core.training.keeper import Keeper
 from vcr_core.training.loop import Outcome, train
 
 
-def execute(store: Store, run_id: str, *, on_progress: Progress | None = None) -> Outcome:
-    """Train a run to its end and write its result.
+def execute(
+    store: Store,
+    run_id: str,
+    *,
+    on_progress: Progress | None = None,
+    interruption: threading.Event | None = None,
+) -> Outcome:
+    """Train a run to its end and write its result; from its newest checkpoint, if it has one.
 
+    When ``interruption`` is set, a checkpoint is kept and the run is interrupted, to go on later.
     Whatever goes wrong is written to the run's row, with what to do where that is known, and
     raised again.
+
+    Raises:
+        RunTakenError: another worker has the run; nothing was written.
     """
+    run = store.run(run_id)
     try:
-        with StoreChannel(store, run_id, on_progress=on_progress) as channel:
-            config = store.run(run_id).config
-            torch.set_num_threads(config.execution.threads or threads_per_worker())
-            outcome = train(prepare(config), channel)
+        return _carry_out(store, run, on_progress, interruption)
+    except RunTakenError:
+        raise
     except BaseException as error:
         words = str(error) if isinstance(error, VcrLabError) else f"{type(error).__name__}: {error}"
-        store.update_run(run_id, state=RunState.FAILED.value, finished_at=time.time(), error=words)
+        after = RunState.INTERRUPTED if isinstance(error, StoreError) else RunState.FAILED
+        with suppress(StoreError, RunTakenError):  # the dispatcher finds a run without a worker
+            store.end_run(run.id, after, attempt=run.attempt, error=words)
         raise
-    store.update_run(
-        run_id,
-        state=outcome.state.value,
-        finished_at=time.time(),
-        step=outcome.step,
-        training_seconds=outcome.seconds,
-        result={**outcome.evaluation.summary(), "seconds": outcome.seconds},
+
+
+def _carry_out(
+    store: Store,
+    run: Run,
+    on_progress: Progress | None,
+    interruption: threading.Event | None,
+) -> Outcome:
+    config = run.config
+    torch.set_num_threads(config.execution.threads or threads_per_worker())
+    folder = Folder.of(run)
+    start = folder.newest()
+    experiment = prepare(config)
+    channel = StoreChannel(
+        store,
+        run,
+        from_step=start.step if start else 0,
+        after=start.state["last_command"] if start else 0,
+        on_progress=on_progress,
+        interruption=interruption,
     )
+    with channel, Keeper(folder, on_kept=channel.kept) as keeper:
+        outcome = train(experiment, channel, keeper=keeper, start=start)
+    result: dict[str, Any] = {}
+    error = None
+    if outcome.evaluation is not None:
+        result = {**outcome.evaluation.summary(), "seconds": outcome.seconds}
+    elif outcome.state is RunState.STOPPED:
+        error = f"The run was aborted at step {outcome.step}, as was asked."
+    channel.end(outcome.state, outcome.step, outcome.seconds, result=result, error=error)
     return outcome

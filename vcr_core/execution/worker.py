@@ -1,7 +1,8 @@
 """A warm worker: torch imported, small data prepared, waiting for runs on standard input.
 
 Each line is the id of a run. The end of the input means that the dispatcher is gone: the worker
-finishes what it does and leaves. Standard output is for the dispatcher alone, see ``workers``.
+finishes what it does and leaves. On SIGTERM it keeps a checkpoint of its run, marks it as
+interrupted and leaves. Standard output is for the dispatcher alone, see ``workers``.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import argparse
 import logging
 import os
 import queue
+import signal
 import sys
 import threading
 from collections.abc import Callable, Iterable
@@ -32,6 +34,9 @@ PREPARATIONS: tuple[Callable[[], object], ...] = (
 log = logging.getLogger("vcr_lab.worker")
 
 
+Waiting = queue.SimpleQueue[str | None]  # may be put into by a signal's handler
+
+
 def serve(store: Store, threads: int, dispatcher: TextIO) -> None:
     """Carry out runs until the input ends. A run that fails does not end the worker.
 
@@ -40,6 +45,7 @@ def serve(store: Store, threads: int, dispatcher: TextIO) -> None:
     warm_up(PRESETS[DEFAULT_PRESET].config, threads=threads)
     log.info("ready")
     waiting = run_ids(sys.stdin)
+    interruption = leave_on_signal(waiting)
     say(READY, dispatcher)
     preparations = list(PREPARATIONS)
     while True:
@@ -48,9 +54,9 @@ def serve(store: Store, threads: int, dispatcher: TextIO) -> None:
         except queue.Empty:
             preparations.pop(0)()
             continue
-        if run_id is None:
+        if run_id is None or interruption.is_set():
             return
-        carry_out(store, run_id)
+        carry_out(store, run_id, interruption)
         say(OVER, dispatcher)
 
 
@@ -68,9 +74,9 @@ def private_output() -> TextIO:
     return talk
 
 
-def run_ids(lines: Iterable[str]) -> queue.Queue[str | None]:
+def run_ids(lines: Iterable[str]) -> Waiting:
     """A queue of the ids that come in, line by line; None stands for the end."""
-    waiting: queue.Queue[str | None] = queue.Queue()
+    waiting: Waiting = queue.SimpleQueue()
 
     def read() -> None:
         for line in lines:
@@ -81,11 +87,23 @@ def run_ids(lines: Iterable[str]) -> queue.Queue[str | None]:
     return waiting
 
 
-def carry_out(store: Store, run_id: str) -> None:
+def leave_on_signal(waiting: Waiting) -> threading.Event:
+    """What SIGTERM sets, to end the run in work at its next step; an idle worker leaves at once."""
+    interruption = threading.Event()
+
+    def leave(_signal: int, _frame: object) -> None:
+        interruption.set()
+        waiting.put(None)
+
+    signal.signal(signal.SIGTERM, leave)
+    return interruption
+
+
+def carry_out(store: Store, run_id: str, interruption: threading.Event) -> None:
     """One run; what goes wrong with it is logged and already stands in its row."""
     log.info("run %s: starts", run_id)
     try:
-        outcome = execute(store, run_id)
+        outcome = execute(store, run_id, interruption=interruption)
     except VcrLabError as error:
         log.warning("run %s: %s", run_id, error)
     except RuntimeError:  # torch's: out of memory, a kernel that failed

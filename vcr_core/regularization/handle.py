@@ -184,6 +184,24 @@ class Regularization:
                 ratios[name] = penalty.norm() / gradient.to(penalty.dtype).norm()
         return ratios
 
+    def state_dict(self) -> dict[str, int]:
+        """How many steps each layer has counted, and ``""`` all together: samples are drawn by it.
+
+        Weights and options are not in it: they belong to the configuration.
+        """
+        return {"": self._step} | {name: layer.step for name, layer in self._layers.items()}
+
+    def load_state_dict(self, state: Mapping[str, int]) -> None:
+        """Go on counting where another handle on the same layers stopped.
+
+        Raises ``LayerNotFoundError`` for a layer that the regulariser is not attached to.
+        """
+        for name in state.keys() - {""}:
+            self._choose(name)
+        self._step = state.get("", 0)
+        for name, layer in self._layers.items():
+            layer.step = state.get(name, 0)
+
     def remove(self) -> None:
         """Take the regulariser off the model, without a trace. May be called twice."""
         for hook in self._hooks:

@@ -10,10 +10,11 @@ from sqlalchemy import Row, select, update
 
 from vcr_core.store import schema
 from vcr_core.store.connection import Connected
-from vcr_core.store.records import Command, CommandKind, CommandSource
-from vcr_core.store.runs import clean
+from vcr_core.store.records import Command, CommandKind, CommandSource, RunState
+from vcr_core.store.runs import check_attempt, clean
 
 _commands = schema.commands
+_runs = schema.runs
 
 
 class CommandRows(Connected):
@@ -31,7 +32,7 @@ class CommandRows(Connected):
         """Ask something of a run; returns the command's id.
 
         A ``token`` that this run has had already returns the first command's id and asks nothing:
-        so a click that is sent twice counts once.
+        so a click that is sent twice counts once. A command on a run that is over is refused.
 
         Raises:
             UnknownRunError: the store holds no such run.
@@ -53,6 +54,10 @@ class CommandRows(Connected):
                 )
                 if first is not None:
                     return int(first)
+            found = connection.scalar(select(_runs.c.state).where(_runs.c.id == run_id))
+            state = RunState(str(found))
+            if state.is_over:
+                row |= {"state": "refused", "reason": f"the run is over: {state.value}"}
             result = connection.execute(_commands.insert().values(**row))
             key = result.inserted_primary_key
         return int(key[0]) if key else 0
@@ -80,18 +85,54 @@ class CommandRows(Connected):
             return [_command(row) for row in connection.execute(query)]
 
     def settle_command(
-        self, command_id: int, *, applied_step: int | None, reason: str | None = None
+        self,
+        command_id: int,
+        *,
+        applied_step: int | None,
+        reason: str | None = None,
+        attempt: int | None = None,
     ) -> None:
-        """Acknowledge a command: applied at a step, or refused with a reason."""
+        """Acknowledge a command: applied at a step, or refused with a reason.
+
+        Raises:
+            RunTakenError: ``attempt`` was given and is over: another worker has the run.
+        """
         values = {
             "state": "applied" if reason is None else "refused",
             "applied_step": applied_step,
             "reason": reason,
         }
         with self._writing() as connection:
+            if attempt is not None:
+                run_id = connection.scalar(
+                    select(_commands.c.run_id).where(_commands.c.id == command_id)
+                )
+                check_attempt(connection, str(run_id), attempt)
             connection.execute(
                 update(_commands).where(_commands.c.id == command_id).values(**clean(values))
             )
+
+    def end_run(self, run_id: str, state: RunState, *, attempt: int, **changes: Any) -> None:
+        """A worker leaves a run: set its state and other columns.
+
+        Where the run is over, what was asked of it too late is refused.
+
+        Raises:
+            UnknownRunError: the store holds no such run.
+            RunTakenError: ``attempt`` is over: another worker has the run.
+        """
+        values: dict[str, Any] = {"state": state.value, **clean(changes)}
+        if state.is_over:
+            values["finished_at"] = time.time()
+        with self._writing(run_id) as connection:
+            check_attempt(connection, run_id, attempt)
+            connection.execute(update(_runs).where(_runs.c.id == run_id).values(**values))
+            if state.is_over:
+                connection.execute(
+                    update(_commands)
+                    .where(_commands.c.run_id == run_id, _commands.c.state == "requested")
+                    .values(state="refused", reason="the run ended before this could be done")
+                )
 
 
 def _command(row: Row[Any]) -> Command:

@@ -81,6 +81,34 @@ class NumberRows(Connected):
                 for row in connection.execute(query.limit(limit))
             ]
 
+    def written_from(
+        self, run_id: str, step: int
+    ) -> tuple[set[tuple[int, str]], set[tuple[int, str, str]]]:
+        """What a run has reported from a step on: numbers (step, name), arrays (step, layer, kind).
+
+        A run that goes on from an earlier checkpoint comes by these steps once more.
+        """
+        numbers, arrays = schema.metrics.c, schema.snapshots.c
+        with self._reading() as connection:
+            return (
+                {
+                    (row.step, row.name)
+                    for row in connection.execute(
+                        select(numbers.step, numbers.name).where(
+                            numbers.run_id == run_id, numbers.step >= step
+                        )
+                    )
+                },
+                {
+                    (row.step, row.layer, row.kind)
+                    for row in connection.execute(
+                        select(arrays.step, arrays.layer, arrays.kind).where(
+                            arrays.run_id == run_id, arrays.step >= step
+                        )
+                    )
+                },
+            )
+
     def latest_snapshot(
         self, run_id: str, layer: str, kind: str, *, after: int = 0, step: int | None = None
     ) -> Snapshot | None:

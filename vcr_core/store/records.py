@@ -45,12 +45,30 @@ class Role(StrEnum):
 
 
 class CommandKind(StrEnum):
-    """What a person can ask of a run while it trains."""
+    """What can be asked of a run while it trains, and what a command carries with it.
+
+    SET       ``field`` and ``value`` of a live setting
+    PAUSE     wait at the next step boundary, keeping everything
+    RESUME    go on
+    STEP      do ``n`` steps (default 1), show everything at the last, then pause
+    SLOW      wait ``seconds`` before every step and show everything; 0 is full speed
+    EXTEND    train ``epochs`` more
+    SNAPSHOT  keep a checkpoint now, and the matrices of the next step
+    CADENCE   of the planned probes make every ``probes_every``-th (asked by the run itself)
+    STOP      end now, measure once more and keep the results
+    ABORT     end now, as it is
+    """
 
     SET = "set"
     PAUSE = "pause"
     RESUME = "resume"
+    STEP = "step"
+    SLOW = "slow"
+    EXTEND = "extend"
+    SNAPSHOT = "snapshot"
+    CADENCE = "cadence"
     STOP = "stop"
+    ABORT = "abort"
 
 
 class CommandSource(StrEnum):

@@ -9,258 +9,313 @@ waits for the device; numbers come to the host at report steps only.
 
 from __future__ import annotations
 
-import math
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import torch
 from torch import Tensor
 
-from vcr_core.config import RunConfig, get_value, live_fields, override
 from vcr_core.datasets.batches import batch_indices
-from vcr_core.errors import ConfigError, TrainingDivergedError
+from vcr_core.errors import ConfigError
 from vcr_core.store import Command, CommandKind, Report, RunState
 from vcr_core.training.channel import Channel
+from vcr_core.training.checkpoint import Checkpoint
+from vcr_core.training.clock import Clock
+from vcr_core.training.control import Control
 from vcr_core.training.environment import environment
 from vcr_core.training.evaluation import Evaluation, evaluate
 from vcr_core.training.experiment import Experiment
-from vcr_core.training.telemetry import (
-    effective_ranks,
-    fetch_arrays,
-    fetch_numbers,
-    gradient_numbers,
-    layer_arrays,
-    layer_numbers,
-)
+from vcr_core.training.keeper import Keeper
+from vcr_core.training.reporting import LossMean, check_finite, gradient_ratios, step_report
+from vcr_core.training.schedule import learning_rate
+from vcr_core.training.state import restore, state_of, tensors_of
 
-PAUSE_POLL_SECONDS = 0.05
+POLL_SECONDS = 0.05
+#: Probes may take this share of the time, or this many seconds of a whole run, unnoticed.
+PROBE_SHARE = 0.25
+PROBE_ALLOWANCE_SECONDS = 2.0
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a run ended: its last evaluation, the steps done and the seconds they took."""
+    """How a run ended: the steps done, the seconds they took, and its last evaluation.
+
+    Interrupted and aborted runs are not evaluated once more.
+    """
 
     state: RunState
     step: int
     seconds: float
-    evaluation: Evaluation
-
-
-class Clock:
-    """Seconds of training, pauses left out."""
-
-    def __init__(self) -> None:
-        self._spent = 0.0
-        self._since: float | None = time.perf_counter()
-
-    @property
-    def seconds(self) -> float:
-        running = time.perf_counter() - self._since if self._since is not None else 0.0
-        return self._spent + running
-
-    def pause(self) -> None:
-        self._spent, self._since = self.seconds, None
-
-    def resume(self) -> None:
-        self._since = time.perf_counter()
+    evaluation: Evaluation | None
 
 
 class Trainer:
-    """One run of one experiment. Use :func:`train`."""
+    """One run of one experiment. Use :func:`train`.
 
-    def __init__(self, experiment: Experiment, channel: Channel) -> None:
+    ``at_leisure=False`` leaves out all waiting: pauses and slow motion are then only history.
+    """
+
+    def __init__(
+        self,
+        experiment: Experiment,
+        channel: Channel,
+        *,
+        keeper: Keeper | None = None,
+        at_leisure: bool = True,
+    ) -> None:
         self.experiment = experiment
         self.channel = channel
-        self.live: RunConfig = experiment.config
+        self.control = Control(experiment)
         self.step = 0
         self.clock = Clock()
-        self.stopped = False
-        self._loss_sum = torch.zeros((), device=experiment.device)
-        self._losses = 0
+        self._keeper = keeper
+        self._at_leisure = at_leisure
+        self._last_command = 0
+        self._losses = LossMean(experiment.device)
+        self._epoch: tuple[int, Tensor] | None = None
+
+    # ------------------------------------------------------------------ the run
 
     def run(self) -> Outcome:
-        """Train to the end, or until stopped."""
-        experiment = self.experiment
+        """Train to the end, or until asked to end."""
         self.channel.started(
-            total_steps=experiment.cadence.total_steps,
-            environment=environment(experiment.device),
+            total_steps=self.control.cadence.total_steps,
+            environment=environment(self.experiment.device),
         )
-        evaluation = self._evaluate()
-        evaluated_at = 0
-        for batch in self._batches():
-            self._obey()
-            if self.stopped:
-                break
-            self._train_step(batch)
-            if self.step in experiment.cadence.probes:
-                evaluation, evaluated_at = self._evaluate(), self.step
-        if evaluated_at != self.step:
-            evaluation = self._evaluate()
-        state = RunState.STOPPED if self.stopped else RunState.FINISHED
+        evaluation = self.evaluate() if self.step == 0 else None
+        evaluated_at = self.step
+        while not self._ends():
+            self.train_step()
+            if self.step in self.control.cadence.probes:
+                evaluation, evaluated_at = self.evaluate(), self.step
+        if self.channel.is_interrupted(self.step):
+            return self._interrupted()
+        if self.control.knobs.ending == "abort":
+            return Outcome(RunState.STOPPED, self.step, self.clock.seconds, None)
+        if evaluation is None or evaluated_at != self.step:
+            evaluation = self.evaluate()
+        self._keep(wait=True)
+        state = RunState.STOPPED if self.control.knobs.ending else RunState.FINISHED
         return Outcome(state, self.step, self.clock.seconds, evaluation)
 
-    def _batches(self) -> Iterator[Tensor]:
-        """Indices of the images of every step, (N,), the same for every run with this seed."""
-        config, count = self.experiment.config, len(self.experiment.train_images)
-        for epoch in range(config.training.epochs):
-            batches = batch_indices(count, config.training.batch_size, epoch, config.seed)
-            yield from batches.to(self.experiment.device)
+    def _ends(self) -> bool:
+        """At a step boundary: do what was asked, keep a checkpoint, wait where that was asked."""
+        self._review()
+        began = time.monotonic()
+        while not self.channel.is_interrupted(self.step):
+            self._obey()
+            knobs = self.control.knobs
+            if self.is_over:
+                return True
+            if self._keeper is not None and self._keeper.is_due and not knobs.paused:
+                self._keep(wait=False)
+            rest = began + knobs.slow - time.monotonic()
+            if not self._at_leisure or (not knobs.paused and rest <= 0):
+                return False
+            time.sleep(POLL_SECONDS if knobs.paused else min(POLL_SECONDS, rest))
+        return True
 
-    def _train_step(self, batch: Tensor) -> None:
-        experiment = self.experiment
+    def train_step(self) -> Tensor:
+        """One step on the next batch; returns its task loss, still on the device."""
+        experiment, live = self.experiment, self.control.live
+        batch = self._batch()
         self.step += 1
-        reporting = self.step in experiment.cadence.reports
+        reporting, showing = self.control.begin_step(self.step)
         experiment.regularization.record = reporting
-        self._set_learning_rate()
+        rate = self._set_learning_rate()
         experiment.model.train()
         loss = experiment.objective(experiment, batch, self.step)
         penalty = experiment.penalty()
-        ratios = self._gradient_ratios(loss)
+        ratios: Mapping[str, Tensor] = {}
+        if self.step in self.control.cadence.gradients:
+            ratios = gradient_ratios(live, experiment.regularization, loss)
         experiment.optimizer.zero_grad(set_to_none=True)
         (loss + penalty).backward()  # type: ignore[no-untyped-call]
         experiment.optimizer.step()
-        self._loss_sum += loss.detach()
-        self._losses += 1
+        self._losses.add(loss)
         if reporting:
-            self._report(penalty.detach(), ratios)
-
-    def _gradient_ratios(self, loss: Tensor) -> Mapping[str, Tensor]:
-        """‖penalty gradient‖ / ‖task gradient‖ by layer, now and then; 0 where no weight pulls."""
-        weights, regularization = self.live.regularizer, self.experiment.regularization
-        if self.step not in self.experiment.cadence.gradients:
-            return {}
-        if weights.variance_weight == 0 and weights.covariance_weight == 0:
-            return dict.fromkeys(regularization.layer_names, torch.zeros(()))
-        return regularization.gradient_ratios(loss)
-
-    def _set_learning_rate(self) -> None:
-        for group in self.experiment.optimizer.param_groups:
-            group["lr"] = self._learning_rate()
-
-    def _learning_rate(self) -> float:
-        """The learning rate of this step: what is set now, times the schedule's share of it."""
-        settings = self.live.optimizer
-        if settings.schedule == "constant":
-            return settings.learning_rate
-        done = (self.step - 1) / self.experiment.cadence.total_steps
-        return settings.learning_rate * 0.5 * (1.0 + math.cos(math.pi * done))
-
-    # ------------------------------------------------------------ what goes out
-
-    def _report(self, penalty: Tensor, ratios: Mapping[str, Tensor]) -> None:
-        """Losses first: where they are not finite the rest cannot be measured."""
-        with torch.no_grad():
-            losses = fetch_numbers(
-                {"loss/task": self._loss_sum / self._losses, "loss/penalty": penalty},
-                self.experiment.device,
+            report = step_report(
+                self.step,
+                live,
+                experiment.regularization,
+                losses=self._losses,
+                penalty=penalty.detach(),
+                learning_rate=rate,
+                ratios=ratios,
+                with_arrays=showing,
             )
-            self._check_finite(sum(losses.values()))
-            wanted = self.step in self.experiment.cadence.snapshots
-            arrays = layer_arrays(self.experiment.regularization) if wanted else {}
-            measured = self._measurements() | effective_ranks(arrays) | gradient_numbers(ratios)
-            numbers = fetch_numbers(measured, self.experiment.device)
-        self._loss_sum.zero_()
-        self._losses = 0
-        report = Report(self.step, {**losses, **numbers}, fetch_arrays(arrays))
-        self.channel.report(report, seconds=self.clock.seconds)
+            self.channel.report(report, seconds=self.clock.seconds)
+        return loss.detach()
 
-    def _measurements(self) -> dict[str, Tensor | float | int]:
-        """Terms, knobs and spreads of this step; still on the device."""
-        weights = self.live.regularizer
-        terms = list(self.experiment.regularization.terms().values())
-        return {
-            "loss/variance": torch.stack([term.variance for term in terms]).sum(),
-            "loss/covariance": torch.stack([term.covariance for term in terms]).sum(),
-            "optimizer/learning_rate": self._learning_rate(),
-            "regularizer/variance_weight": weights.variance_weight,
-            "regularizer/covariance_weight": weights.covariance_weight,
-            **layer_numbers(
-                self.experiment.regularization, target_std=weights.target_std, eps=weights.eps
-            ),
-        }
-
-    def _check_finite(self, loss: float) -> None:
-        if not math.isfinite(loss):
-            raise TrainingDivergedError(
-                f"expected a finite loss, got {loss} by step {self.step}: lower the learning rate "
-                f"({self.live.optimizer.learning_rate:g}) or the weights "
-                f"({self.live.regularizer.variance_weight:g}, "
-                f"{self.live.regularizer.covariance_weight:g})"
-            )
-
-    def _evaluate(self) -> Evaluation:
+    def evaluate(self) -> Evaluation:
         """Source accuracy and every transfer probe, now."""
-        if self._losses:
-            self._check_finite(float(self._loss_sum))
-        evaluation = evaluate(self.experiment)
+        if self._losses.count:
+            check_finite(float(self._losses.total), step=self.step, live=self.control.live)
+        with self.clock.probe():
+            evaluation = evaluate(self.experiment)
         self.channel.report(Report(self.step, evaluation.numbers(), {}), seconds=self.clock.seconds)
         return evaluation
+
+    def ask(self, kind: CommandKind | str, **payload: Any) -> None:
+        """Ask something of the run between two steps, without a channel; pauses are left out.
+
+        Raises:
+            ConfigError: it cannot be done.
+        """
+        command = Command(0, "", CommandKind(kind), payload, 0.0, "requested", None, None)
+        reason = self.control.apply(command, step=self.step)
+        if reason is not None:
+            raise ConfigError(reason)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether all steps are done, or the run was asked to end."""
+        return bool(self.control.knobs.ending) or self.step >= self.control.cadence.total_steps
+
+    def _batch(self) -> Tensor:
+        """Indices of the images of the next step, (N,), the same for every run with this seed."""
+        epoch, place = divmod(self.step, self.control.cadence.steps_per_epoch)
+        if self._epoch is None or self._epoch[0] != epoch:
+            config, count = self.experiment.config, len(self.experiment.train_images)
+            batches = batch_indices(count, config.training.batch_size, epoch, config.seed)
+            self._epoch = epoch, batches.to(self.experiment.device)
+        return self._epoch[1][place]
+
+    def _set_learning_rate(self) -> float:
+        rate = learning_rate(
+            self.control.live.optimizer,
+            step=self.step,
+            total_steps=self.control.cadence.total_steps,
+        )
+        for group in self.experiment.optimizer.param_groups:
+            group["lr"] = rate
+        return rate
 
     # ------------------------------------------------------------- what comes in
 
     def _obey(self) -> None:
-        """Apply what was asked since the last step; wait here while paused."""
-        paused = False
-        while True:
-            for command in self.channel.commands():
-                paused = self._apply(command, paused=paused)
-            if not paused or self.stopped:
-                return
-            time.sleep(PAUSE_POLL_SECONDS)
+        """Apply what was asked since the last step, in order."""
+        for command in self.channel.commands(self.step):
+            total = self.control.cadence.total_steps
+            reason = self.control.apply(command, step=self.step)
+            self._last_command = max(self._last_command, command.id)
+            self.channel.settle(command, step=self.step, reason=reason)
+            if self.control.cadence.total_steps != total:
+                self._say_state()
+            self._follow_pause()
+        self._follow_pause()
+        if self.control.checkpoint_wanted:
+            self.control.checkpoint_wanted = False
+            self._keep(wait=False, asked_for=True)
 
-    def _apply(self, command: Command, *, paused: bool) -> bool:
-        """Carry out one command and acknowledge it; returns whether the run is paused now."""
-        reason = None
-        match command.kind:
-            case CommandKind.SET:
-                reason = self._set(command.payload)
-            case CommandKind.PAUSE:
-                if not paused:
-                    self._switch(RunState.PAUSED)
-                paused = True
-            case CommandKind.RESUME:
-                if paused:
-                    self._switch(RunState.RUNNING)
-                paused = False
-            case CommandKind.STOP:
-                self.stopped = True
-                if paused:
-                    self._switch(RunState.RUNNING)
-                paused = False
-        self.channel.settle(command, step=self.step, reason=reason)
-        return paused
-
-    def _switch(self, state: RunState) -> None:
-        if state is RunState.PAUSED:
+    def _follow_pause(self) -> None:
+        """Stop or start the clock where the run was paused or goes on, and say so."""
+        if not self._at_leisure or self.control.knobs.paused != self.clock.runs:
+            return
+        if self.control.knobs.paused:
             self.clock.pause()
+            self._say_state()
+            self._keep(wait=True)
         else:
             self.clock.resume()
-        self.channel.state(state, step=self.step, seconds=self.clock.seconds)
+            self._say_state()
 
-    def _set(self, payload: Mapping[str, Any]) -> str | None:
-        """Turn a knob; returns why not, where that cannot be done."""
-        field, value = str(payload.get("field")), payload.get("value")
-        if field not in live_fields():
-            return f"'{field}' cannot change while a run trains; {', '.join(live_fields())} can"
-        try:
-            self.live = override(self.live, {field: value})
-        except ConfigError as error:
-            return str(error)
-        section, _, name = field.partition(".")
-        if section == "regularizer":
-            self.experiment.regularization.set_weights(**{name: get_value(self.live, field)})
-        return None
+    def _say_state(self) -> None:
+        self.channel.state(
+            RunState.RUNNING if self.clock.runs else RunState.PAUSED,
+            step=self.step,
+            seconds=self.clock.seconds,
+            total_steps=self.control.cadence.total_steps,
+        )
+
+    def _review(self) -> None:
+        """Now and then: make fewer probes where they take too long; the same for both twins."""
+        cadence = self.control.cadence
+        if self.step not in cadence.reviews:
+            return
+        command = self.channel.agree({"probes_every": self.probes_every()}, step=self.step)
+        if command is not None:
+            reason = self.control.apply(command, step=self.step)
+            self.channel.settle(command, step=self.step, reason=reason)
+
+    def probes_every(self) -> int:
+        """The smallest power of 2 that keeps the rest of the probes within their share."""
+        step_seconds = (self.clock.seconds - self.clock.probing) / max(1, self.step)
+        planned = self.experiment.config.transfer.probes
+        training = step_seconds * self.control.cadence.totals[0]
+        allowed = max(PROBE_SHARE * training, PROBE_ALLOWANCE_SECONDS)
+        every = 1
+        while planned / every * self.clock.last_probe > allowed and every < planned:
+            every *= 2
+        return every
+
+    # ------------------------------------------------------------------ checkpoints
+
+    def _interrupted(self) -> Outcome:
+        self._keep(wait=True)
+        return Outcome(RunState.INTERRUPTED, self.step, self.clock.seconds, None)
+
+    def _keep(self, *, wait: bool, asked_for: bool = False) -> None:
+        if self._keeper is not None:
+            self.channel.flush()
+            self._keeper.keep(self.checkpoint, wait=wait, asked_for=asked_for)
+
+    def checkpoint(self) -> Checkpoint:
+        """All that decides the rest of the run."""
+        tensors = tensors_of(self.experiment)
+        tensors["loss/total"] = self._losses.total.detach().to("cpu", copy=True)
+        state: dict[str, Any] = {
+            **state_of(self.experiment),
+            "control": self.control.state(),
+            "losses": self._losses.count,
+            "seconds": self.clock.seconds,
+            "probing": self.clock.probing,
+            "last_probe": self.clock.last_probe,
+            "last_command": self._last_command,
+        }
+        return Checkpoint(self.step, tensors, state)
+
+    def resume(self, checkpoint: Checkpoint) -> None:
+        """Go on from a checkpoint of the same configuration as if nothing had happened.
+
+        Raises:
+            CheckpointError: it is of another configuration, network or optimiser.
+        """
+        restore(self.experiment, checkpoint.tensors, checkpoint.state)
+        state = checkpoint.state
+        self.step = checkpoint.step
+        self._losses.total.copy_(checkpoint.tensors["loss/total"])
+        self._losses.count = state["losses"]
+        self._last_command = state["last_command"]
+        self.control.restore(state["control"])
+        self.clock = Clock(state["seconds"])
+        self.clock.probing, self.clock.last_probe = state["probing"], state["last_probe"]
 
 
-def train(experiment: Experiment, channel: Channel) -> Outcome:
+def train(
+    experiment: Experiment,
+    channel: Channel,
+    *,
+    keeper: Keeper | None = None,
+    start: Checkpoint | None = None,
+    at_leisure: bool = True,
+) -> Outcome:
     """Train an experiment, telling ``channel`` how it goes and doing what it asks.
+
+    Args:
+        keeper: keeps checkpoints; None keeps none.
+        start: the checkpoint to go on from.
+        at_leisure: False leaves out pauses and slow motion.
 
     Raises:
         TrainingDivergedError: the loss was no longer finite at a report.
+        CheckpointError: ``start`` is of another configuration, network or optimiser.
     """
     try:
-        return Trainer(experiment, channel).run()
+        trainer = Trainer(experiment, channel, keeper=keeper, at_leisure=at_leisure)
+        if start is not None:
+            trainer.resume(start)
+        return trainer.run()
     finally:
         experiment.remove()

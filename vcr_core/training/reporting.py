@@ -1,0 +1,107 @@
+"""What a run says of a step: losses, terms, knobs, and the spread of every layer."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from vcr_core.config import RunConfig
+from vcr_core.errors import TrainingDivergedError
+from vcr_core.regularization import Regularization
+from vcr_core.store import Report
+from vcr_core.training.telemetry import (
+    effective_ranks,
+    fetch_arrays,
+    fetch_numbers,
+    gradient_numbers,
+    layer_arrays,
+    layer_numbers,
+)
+
+
+class LossMean:
+    """The mean task loss since the last report; stays on the device until then."""
+
+    def __init__(self, device: torch.device) -> None:
+        self.total = torch.zeros((), device=device)
+        self.count = 0
+
+    def add(self, loss: Tensor) -> None:
+        self.total += loss.detach()
+        self.count += 1
+
+    def clear(self) -> None:
+        self.total.zero_()
+        self.count = 0
+
+
+def step_report(
+    step: int,
+    live: RunConfig,
+    regularization: Regularization,
+    *,
+    losses: LossMean,
+    penalty: Tensor,
+    learning_rate: float,
+    ratios: Mapping[str, Tensor],
+    with_arrays: bool,
+) -> Report:
+    """The report of a step. Losses first: where they are not finite the rest cannot be measured.
+
+    Raises:
+        TrainingDivergedError: the loss is not finite.
+    """
+    device = losses.total.device
+    with torch.no_grad():
+        fetched = fetch_numbers(
+            {"loss/task": losses.total / losses.count, "loss/penalty": penalty}, device
+        )
+        check_finite(sum(fetched.values()), step=step, live=live)
+        arrays = layer_arrays(regularization) if with_arrays else {}
+        measured = {
+            **_measurements(live, regularization, learning_rate),
+            **effective_ranks(arrays),
+            **gradient_numbers(ratios),
+        }
+        numbers = fetch_numbers(measured, device)
+    losses.clear()
+    return Report(step, {**fetched, **numbers}, fetch_arrays(arrays))
+
+
+def _measurements(
+    live: RunConfig, regularization: Regularization, learning_rate: float
+) -> dict[str, Tensor | float | int]:
+    """Terms, knobs and spreads of a step; still on the device."""
+    weights = live.regularizer
+    terms = list(regularization.terms().values())
+    return {
+        "loss/variance": torch.stack([term.variance for term in terms]).sum(),
+        "loss/covariance": torch.stack([term.covariance for term in terms]).sum(),
+        "optimizer/learning_rate": learning_rate,
+        "regularizer/variance_weight": weights.variance_weight,
+        "regularizer/covariance_weight": weights.covariance_weight,
+        **layer_numbers(regularization, target_std=weights.target_std, eps=weights.eps),
+    }
+
+
+def gradient_ratios(
+    live: RunConfig, regularization: Regularization, loss: Tensor
+) -> Mapping[str, Tensor]:
+    """‖penalty gradient‖ / ‖task gradient‖ by layer; 0 where no weight pulls."""
+    weights = live.regularizer
+    if weights.variance_weight == 0 and weights.covariance_weight == 0:
+        return dict.fromkeys(regularization.layer_names, torch.zeros(()))
+    return regularization.gradient_ratios(loss)
+
+
+def check_finite(loss: float, *, step: int, live: RunConfig) -> None:
+    """Raises ``TrainingDivergedError`` where a loss is not finite, and says what to lower."""
+    if not math.isfinite(loss):
+        raise TrainingDivergedError(
+            f"expected a finite loss, got {loss} by step {step}: lower the learning rate "
+            f"({live.optimizer.learning_rate:g}) or the weights "
+            f"({live.regularizer.variance_weight:g}, {live.regularizer.covariance_weight:g})"
+        )

@@ -1,0 +1,123 @@
+"""All that decides the rest of a run, out of an experiment and back into one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from vcr_core.errors import CheckpointError
+from vcr_core.training.experiment import Experiment
+
+
+def tensors_of(experiment: Experiment) -> dict[str, Tensor]:
+    """Model, optimiser and random states as copies on the CPU."""
+    found = {f"model/{name}": value for name, value in experiment.model.state_dict().items()}
+    for index, state in experiment.optimizer.state_dict()["state"].items():
+        found |= {f"optimizer/{index}/{key}": torch.as_tensor(x) for key, x in state.items()}
+    found["random/cpu"] = torch.get_rng_state()
+    if experiment.device.type == "cuda":
+        found["random/cuda"] = torch.cuda.get_rng_state(experiment.device)
+    elif experiment.device.type == "mps":
+        found["random/mps"] = torch.mps.get_rng_state()
+    return {name: _copy(value) for name, value in found.items()}
+
+
+def state_of(experiment: Experiment) -> dict[str, Any]:
+    """What of an experiment is no tensor."""
+    groups = experiment.optimizer.state_dict()["param_groups"]
+    return {
+        "config": experiment.config.model_dump(mode="json"),
+        "device": experiment.device.type,
+        "torch": torch.__version__,
+        "optimizer": type(experiment.optimizer).__name__,
+        "groups": groups,
+        "regularization": experiment.regularization.state_dict(),
+    }
+
+
+def restore(
+    experiment: Experiment, tensors: Mapping[str, Tensor], state: Mapping[str, Any]
+) -> None:
+    """Put an experiment where another one of the same configuration was.
+
+    Raises:
+        CheckpointError: the checkpoint is of another configuration, network or optimiser.
+    """
+    _check(experiment, tensors, state)
+    experiment.model.load_state_dict(_below("model/", tensors))
+    parameters = [each for group in experiment.optimizer.param_groups for each in group["params"]]
+    slots: dict[int, dict[str, Tensor]] = {}
+    for name, value in _below("optimizer/", tensors).items():
+        index, _, key = name.partition("/")
+        slots.setdefault(int(index), {})[key] = _laid_out_like(parameters[int(index)], value)
+    groups = [
+        {key: _like(before.get(key), value) for key, value in group.items()}
+        for before, group in zip(experiment.optimizer.param_groups, state["groups"], strict=True)
+    ]
+    experiment.optimizer.load_state_dict({"state": slots, "param_groups": groups})
+    experiment.regularization.load_state_dict(state["regularization"])
+    torch.set_rng_state(tensors["random/cpu"])
+    if experiment.device.type == "cuda" and "random/cuda" in tensors:
+        torch.cuda.set_rng_state(tensors["random/cuda"], experiment.device)
+    elif experiment.device.type == "mps" and "random/mps" in tensors:
+        torch.mps.set_rng_state(tensors["random/mps"])
+
+
+def _check(experiment: Experiment, tensors: Mapping[str, Tensor], state: Mapping[str, Any]) -> None:
+    expected = experiment.config.model_dump(mode="json")
+    differing = sorted(
+        f"{section}.{name}" if isinstance(values, Mapping) else section
+        for section, values in expected.items()
+        for name in (values if isinstance(values, Mapping) else [""])
+        if _value(expected, section, name) != _value(state["config"], section, name)
+    )
+    if differing:
+        raise CheckpointError(
+            f"expected a checkpoint of this run's configuration, got one that differs in "
+            f"{', '.join(differing)}: fork the other run instead"
+        )
+    mine, kept = experiment.model.state_dict(), _below("model/", tensors)
+    if {name: value.shape for name, value in mine.items()} != {
+        name: value.shape for name, value in kept.items()
+    }:
+        raise CheckpointError(
+            f"expected a checkpoint of the network '{experiment.config.model.name}' with "
+            f"{len(mine)} tensors, got {len(kept)} tensors, or others in shape: use the run's own"
+        )
+    if state["optimizer"] != type(experiment.optimizer).__name__:
+        raise CheckpointError(
+            f"expected a checkpoint of {type(experiment.optimizer).__name__}, got one of "
+            f"{state['optimizer']}"
+        )
+
+
+def _value(tree: Mapping[str, Any], section: str, name: str) -> Any:
+    part = tree.get(section)
+    return part.get(name) if name and isinstance(part, Mapping) else part
+
+
+def _below(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {
+        name.removeprefix(prefix): value
+        for name, value in tensors.items()
+        if name.startswith(prefix)
+    }
+
+
+def _like(before: Any, value: Any) -> Any:
+    """JSON turns tuples into lists; this turns them back where there was one."""
+    return tuple(value) if isinstance(before, tuple) else value
+
+
+def _laid_out_like(parameter: Tensor, value: Tensor) -> Tensor:
+    """Fused optimisers pair elements by their place in memory, which files do not keep."""
+    if value.shape != parameter.shape:
+        return value
+    return torch.empty_like(parameter, dtype=value.dtype, device="cpu").copy_(value)
+
+
+def _copy(value: Tensor) -> Tensor:
+    return value.detach().to("cpu", copy=True).contiguous()
