@@ -1,11 +1,11 @@
-"""``vcr-lab sweep | sweeps``: carry studies out, and look at what they found."""
+"""``vcr-lab sweep | sweeps | suggest``: carry studies out, and look at what they found."""
 
 from __future__ import annotations
 
 import json
 import sys
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -32,6 +32,7 @@ def register(app: typer.Typer) -> None:
     """Add this file's commands."""
     app.command("sweep")(sweep)
     app.command("sweeps")(sweeps)
+    app.command("suggest")(suggest)
 
 
 def sweep(
@@ -107,20 +108,71 @@ def sweeps(
     _list_studies(store, as_json=as_json)
 
 
+def suggest(
+    preset: Annotated[str, typer.Option(help="The experiment to suggest weights for.")],
+    runs: Annotated[str, typer.Option(help="How many runs it may take, 10 or more.")] = "24",
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", help="A setting of every run. Repeatable.")
+    ] = None,
+    targets: Annotated[
+        str | None, typer.Option(help="Targets that count, by commas; all if not given.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False,
+) -> None:
+    """Search for weights that transfer best, then measure their gain on fresh seeds."""
+    from dataclasses import asdict
+
+    from vcr_core.cli import parse_settings
+    from vcr_core.config import override
+    from vcr_core.presets import find_preset
+    from vcr_core.store import open_store
+    from vcr_core.sweeps.suggest import suggest as suggest_weights
+
+    if not runs.isdigit():
+        raise ConfigError(f"expected a whole number, got '{runs}'", field="runs")
+    config = override(find_preset(preset).config, parse_settings(settings or []))
+    with ExitStack() as bars, _left_as_it_is("the same command"):
+        console = _console(quiet=as_json)
+        found = suggest_weights(
+            config,
+            open_store(),
+            runs=int(runs),
+            preset=preset,
+            targets=tuple(targets.split(",")) if targets else (),
+            watch=lambda study: bars.enter_context(_progress(console, study)),
+        )
+    if as_json:
+        print(json.dumps({**asdict(found), "helps": found.helps}))
+        return
+    for sentence in found.sentences():
+        print(sentence)
+    print(f"{found.runs} runs; every one of them: vcr-lab sweeps {found.studies[0]}")
+
+
 def carry_out(store: Store, study: Study, *, quiet: bool) -> None:
     """Run a study with a progress bar; Ctrl-C leaves it to be resumed, and says how."""
-    from rich.console import Console
-
     from vcr_core.sweeps import run_study
 
-    console = Console(stderr=True, quiet=quiet or not sys.stderr.isatty())
+    again = f"vcr-lab sweep --resume {study.name}"
+    with _left_as_it_is(again), _progress(_console(quiet=quiet), study) as watch:
+        run_study(study, store, watch=watch)
+
+
+def _console(*, quiet: bool) -> Console:
+    from rich.console import Console
+
+    return Console(stderr=True, quiet=quiet or not sys.stderr.isatty())
+
+
+@contextmanager
+def _left_as_it_is(again: str) -> Iterator[None]:
+    """Ctrl-C leaves a study to be resumed, and says how."""
     try:
-        with _progress(console, study) as watch:
-            run_study(study, store, watch=watch)
+        yield
     except KeyboardInterrupt:
         print(
-            f"vcr-lab: '{study.name}' is left as it is: queued runs go on, finished ones are "
-            f"kept. Go on with: vcr-lab sweep --resume {study.name}",
+            "vcr-lab: left as it is: queued runs go on, finished ones are kept. "
+            f"Go on with: {again}",
             file=sys.stderr,
         )
         raise typer.Exit(INTERRUPTED) from None
@@ -233,7 +285,7 @@ def _rendered(table: StudyTable, width: int) -> Table:
         title=f"{table.name}: {table.state}, {table.seconds:.0f} s",
         title_justify="left",
         box=None,
-        pad_edge=False,
+        padding=(0, 1, 0, 0),
     )
     for name in names:
         title = name.rpartition(".")[2].replace("_", "\n")
@@ -242,7 +294,7 @@ def _rendered(table: StudyTable, width: int) -> Table:
         shown.add_column(title, justify="right", no_wrap=True)
     shown.add_column("95 %\ninterval", justify="center", no_wrap=True)
     shown.add_column("s", justify="right", no_wrap=True)
-    shown.add_column("")
+    shown.add_column("", no_wrap=True)
     rows = sorted(table.rows, key=lambda row: row.score, reverse=True)
     for row in rows[:SHOWN_ROWS]:
         shown.add_row(
@@ -265,8 +317,8 @@ def _measures_that_fit(table: StudyTable, width: int) -> list[str]:
     source, *targets, _ = table.measures
     if len(targets) == 1:
         return [source, *targets]
-    room = width - 46 - 12 * (len(table.study.vary) + 2)
-    return [SOURCE, *(targets if 12 * len(targets) <= room else []), MEAN]
+    room = width - 62 - 11 * len(table.study.vary)
+    return [SOURCE, *(targets if 11 * len(targets) <= room else []), MEAN]
 
 
 def _estimate(found: Estimate | None) -> str:

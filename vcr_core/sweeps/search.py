@@ -64,6 +64,8 @@ class Search:
             return None
         if self._grid:
             return self._grid[self.proposed]
+        if self.proposed < len(self._study.start):
+            return dict(self._study.start[self.proposed])
         self._optuna.sampler = self._sampler(self.proposed)
         self._asked = self._optuna.ask(self._distributions)
         return self._decoded(self._asked.params)

@@ -78,7 +78,10 @@ Choices = tuple[Any, ...]
 
 
 class Study(Section):
-    """A validated study. ``base`` is complete: a later change of a preset does not change it."""
+    """A validated study. ``base`` is complete: a later change of a preset does not change it.
+
+    ``start`` are settings that a search tries first, before it proposes its own.
+    """
 
     name: str
     preset: str = "custom"
@@ -89,6 +92,7 @@ class Study(Section):
     targets: tuple[str, ...] = ()
     sampler: Sampler = "grid"
     trials: int | None = Field(None, ge=1, le=MOST_SETTINGS)
+    start: tuple[Mapping[str, Any], ...] = ()
     pruner: Pruner = "none"
     sampler_seed: int = 0
     parallel: int | None = Field(None, ge=1, le=1024)
@@ -111,6 +115,8 @@ class Study(Section):
         for name in self.vary:
             self._check_values(name)
         self._check_search()
+        for params in self.start:
+            self._check_start(params)
         for params in self.grid() if self.sampler == "grid" else [{}]:
             self._check_targets(self.config(params, self.seeds[0]))
         if self.baseline is not None:
@@ -184,6 +190,20 @@ class Study(Section):
                 "out, or choose the sampler tpe",
                 field="pruner",
             )
+
+    def _check_start(self, params: Mapping[str, Any]) -> None:
+        """A setting to start from names all that varies, within its ranges and lists."""
+        if self.sampler == "grid" or params.keys() != self.vary.keys():
+            raise ConfigError(
+                f"expected settings of a search, each with {', '.join(self.vary)}, got "
+                f"{dict(params)} for the sampler {self.sampler}",
+                field="start",
+            )
+        for name, value in params.items():
+            span = self.vary[name]
+            inside = span.low <= value <= span.high if isinstance(span, Span) else value in span
+            if not inside:
+                raise ConfigError(f"{name} = {value} is outside of what varies", field="start")
 
     def choices(self, name: str) -> Choices:
         """The values of a setting that varies over a list (or over so many points)."""
@@ -292,8 +312,17 @@ def read_study(tree: Mapping[str, Any], **defaults: Any) -> Study:
         rest["baseline"] = None
     if isinstance(rest.get("seeds"), int):
         rest["seeds"] = tuple(range(rest["seeds"]))
+    return make_study(**rest)
+
+
+def make_study(**parts: Any) -> Study:
+    """A study from its fields.
+
+    Raises:
+        ConfigError: names the first field at fault.
+    """
     try:
-        return Study.model_validate(rest)
+        return Study.model_validate(parts)
     except ValidationError as error:
         raise as_config_error(error) from error
 
