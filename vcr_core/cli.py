@@ -6,6 +6,7 @@ Bad input ends with one line on standard error and exit code 2.
 from __future__ import annotations
 
 import json
+import os
 import signal
 import socket
 import sys
@@ -101,6 +102,11 @@ def run_preset(
     config = with_threads(override(find_preset(preset).config, changes))
     if config.data.dataset == FOLDER.name:
         find_images(config.data.folder)
+    if int(os.environ.get("RANK", "0")) > 0:  # torchrun: the first process has the store
+        from vcr_core.execution.runner import follow
+
+        follow(config)
+        return
     store = open_store()
     run_id, result = _train_here(store, config, preset=preset, quiet=as_json)
     summary = {"run": run_id, "preset": preset, "config": config.model_dump(mode="json"), **result}

@@ -8,14 +8,16 @@ from typing import Any
 
 import torch
 
+from vcr_core.config import RunConfig
 from vcr_core.errors import RunTakenError, StoreError, VcrLabError
 from vcr_core.execution.channel import Progress, StoreChannel
 from vcr_core.execution.devices import threads_per_worker
 from vcr_core.store import Run, RunState, Store
 from vcr_core.training.checkpoint import Folder
-from vcr_core.training.experiment import prepare
+from vcr_core.training.experiment import pick_device, prepare
 from vcr_core.training.keeper import Keeper
 from vcr_core.training.loop import Outcome, train
+from vcr_core.training.ranks import Ranks, SharedChannel, join, world_size
 
 
 def execute(
@@ -57,7 +59,8 @@ def _carry_out(
     torch.set_num_threads(config.execution.threads or threads_per_worker())
     folder = Folder.of(run)
     start = folder.newest()
-    experiment = prepare(config)
+    ranks = join_processes(config)
+    experiment = prepare(config, processes=ranks.size if ranks else 1)
     channel = StoreChannel(
         store,
         run,
@@ -66,8 +69,9 @@ def _carry_out(
         on_progress=on_progress,
         interruption=interruption,
     )
+    heard = channel if ranks is None else SharedChannel(ranks, channel)
     with channel, Keeper(folder, on_kept=channel.kept) as keeper:
-        outcome = train(experiment, channel, keeper=keeper, start=start)
+        outcome = train(experiment, heard, keeper=keeper, start=start, ranks=ranks)
     result: dict[str, Any] = {}
     error = None
     if outcome.evaluation is not None:
@@ -76,3 +80,16 @@ def _carry_out(
         error = f"The run was aborted at step {outcome.step}, as was asked."
     channel.end(outcome.state, outcome.step, outcome.seconds, result=result, error=error)
     return outcome
+
+
+def join_processes(config: RunConfig) -> Ranks | None:
+    """The processes that torchrun started for this run; None where there is only this one."""
+    return join(pick_device(config.execution.device)) if world_size() > 1 else None
+
+
+def follow(config: RunConfig) -> Outcome:
+    """Take part in a run that the first of several processes carries out."""
+    torch.set_num_threads(config.execution.threads or threads_per_worker())
+    ranks = join(pick_device(config.execution.device))
+    experiment = prepare(config, processes=ranks.size)
+    return train(experiment, SharedChannel(ranks, None), ranks=ranks)

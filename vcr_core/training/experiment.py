@@ -56,8 +56,10 @@ class Experiment:
             self.rival.remove()
 
 
-def prepare(config: RunConfig) -> Experiment:
+def prepare(config: RunConfig, *, processes: int = 1) -> Experiment:
     """Load the data, build the model, attach the regulariser.
+
+    With more than one of ``processes`` statistics of features are taken over all of them.
 
     Raises:
         ConfigError: a batch larger than the data, an unknown name, a device that is not there.
@@ -71,6 +73,8 @@ def prepare(config: RunConfig) -> Experiment:
     model = build_model(config.model, data, source=config.data.source, seed=config.seed)
     add_projector(model, config.objective, seed=config.seed)
     model.to(device)
+    if processes > 1 and device.type == "cuda":
+        model = torch.nn.SyncBatchNorm.convert_sync_batchnorm(model)  # type: ignore[no-untyped-call]
     rival = build_rival(model, config)
     source = config.data.source
     labels, held_out = data.train.labels[source], data.test.labels[source]
@@ -79,7 +83,7 @@ def prepare(config: RunConfig) -> Experiment:
         config=config,
         device=device,
         model=model,
-        regularization=attach_regularizer(model, config),
+        regularization=attach_regularizer(model, config, processes=processes),
         optimizer=torch.optim.AdamW(
             model.parameters(),
             lr=config.optimizer.learning_rate,
@@ -174,7 +178,9 @@ def build_augmentation(
     return Augmentation(amounts, mean=data.mean, std=data.std).to(device)
 
 
-def attach_regularizer(model: torch.nn.Module, config: RunConfig) -> Regularization:
+def attach_regularizer(
+    model: torch.nn.Module, config: RunConfig, *, processes: int = 1
+) -> Regularization:
     """Put variance-covariance regularisation on a model as a configuration says."""
     settings = config.regularizer
     return attach(
@@ -185,6 +191,7 @@ def attach_regularizer(model: torch.nn.Module, config: RunConfig) -> Regularizat
         target_std=settings.target_std,
         eps=settings.eps,
         threshold=settings.threshold,
+        ranks="global" if processes > 1 else "local",
     )
 
 

@@ -27,6 +27,7 @@ from vcr_core.training.environment import environment
 from vcr_core.training.evaluation import Evaluation, evaluate
 from vcr_core.training.experiment import Experiment
 from vcr_core.training.keeper import Keeper
+from vcr_core.training.ranks import Ranks
 from vcr_core.training.reporting import LossMean, check_finite, gradient_ratios, step_report
 from vcr_core.training.schedule import learning_rate
 from vcr_core.training.state import restore, state_of, tensors_of
@@ -63,8 +64,11 @@ class Trainer:
         *,
         keeper: Keeper | None = None,
         at_leisure: bool = True,
+        ranks: Ranks | None = None,
     ) -> None:
         self.experiment = experiment
+        self._ranks = ranks
+        self._learner = experiment if ranks is None else ranks.learner(experiment)
         self.channel = channel
         self.control = Control(experiment)
         self.step = 0
@@ -111,9 +115,12 @@ class Trainer:
             if self._keeper is not None and self._keeper.is_due and not knobs.paused:
                 self._keep(wait=False)
             rest = began + knobs.slow - time.monotonic()
-            if not self._at_leisure or (not knobs.paused and rest <= 0):
+            waits = self._at_leisure and (knobs.paused or rest > 0)
+            if self._ranks is not None:
+                waits = self._ranks.same(waits)
+            if not waits:
                 return False
-            time.sleep(POLL_SECONDS if knobs.paused else min(POLL_SECONDS, rest))
+            time.sleep(POLL_SECONDS if knobs.paused else max(0.0, min(POLL_SECONDS, rest)))
         return True
 
     def train_step(self) -> Tensor:
@@ -125,7 +132,7 @@ class Trainer:
         experiment.regularization.record = reporting
         rate = self._set_learning_rate()
         experiment.model.train()
-        loss = experiment.objective(experiment, batch, self.step)
+        loss = experiment.objective(self._learner, batch, self.step)
         penalty = experiment.penalty()
         ratios: Mapping[str, Tensor] = {}
         if self.step in self.control.cadence.gradients:
@@ -133,7 +140,7 @@ class Trainer:
         experiment.optimizer.zero_grad(set_to_none=True)
         (loss + penalty).backward()  # type: ignore[no-untyped-call]
         experiment.optimizer.step()
-        self._losses.add(loss)
+        self._losses.add(loss if self._ranks is None else self._ranks.mean(loss))
         if reporting:
             report = step_report(
                 self.step,
@@ -180,7 +187,8 @@ class Trainer:
             config, count = self.experiment.config, len(self.experiment.train_images)
             batches = batch_indices(count, config.training.batch_size, epoch, config.seed)
             self._epoch = epoch, batches.to(self.experiment.device)
-        return self._epoch[1][place]
+        batch = self._epoch[1][place]
+        return batch if self._ranks is None else self._ranks.part(batch)
 
     def _set_learning_rate(self) -> float:
         rate = learning_rate(
@@ -300,6 +308,7 @@ def train(
     keeper: Keeper | None = None,
     start: Checkpoint | None = None,
     at_leisure: bool = True,
+    ranks: Ranks | None = None,
 ) -> Outcome:
     """Train an experiment, telling ``channel`` how it goes and doing what it asks.
 
@@ -307,13 +316,14 @@ def train(
         keeper: keeps checkpoints; None keeps none.
         start: the checkpoint to go on from.
         at_leisure: False leaves out pauses and slow motion.
+        ranks: the processes that share the run.
 
     Raises:
         TrainingDivergedError: the loss was no longer finite at a report.
         CheckpointError: ``start`` is of another configuration, network or optimiser.
     """
     try:
-        trainer = Trainer(experiment, channel, keeper=keeper, at_leisure=at_leisure)
+        trainer = Trainer(experiment, channel, keeper=keeper, at_leisure=at_leisure, ranks=ranks)
         if start is not None:
             trainer.resume(start)
         return trainer.run()
