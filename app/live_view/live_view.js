@@ -47,7 +47,7 @@ class LiveView {
     this.choices = new Choices(this);
     this.grids = Object.fromEntries(["hero", "layer", "training"].map((place) => [place, element("div", "grid")]));
     const { hero, layer, training } = this.grids;
-    this.root.append(this.problem, this.legend, hero, this.time.box, this.network.box, this.choices.box, layer, training);
+    this.root.append(this.problem, this.legend, hero, this.network.box, this.choices.box, layer, training, this.time.box);
     this.onVisible = () => this.draw();
     document.addEventListener("visibilitychange", this.onVisible);
     this.onKey = (event) => this.time.onKey(event);
@@ -175,13 +175,13 @@ class LiveView {
     const look = `${name} ${paper}`;
     if (look === this.look) return;
     this.look = look;
-    this.theme = { ...this.page.themes[name], paper };
+    const [, ...shades] = this.page.themes[name].sequential;
+    this.theme = { ...this.page.themes[name], paper, sequential: [[0, paper], ...shades] };
     this.root.dataset.theme = name;
     for (const [token, colour] of Object.entries(this.theme))
       if (typeof colour === "string") this.root.style.setProperty(`--${token}`, colour);
     const stops = this.theme.diverging.map(([place, colour]) => `${colour} ${100 * place}%`);
     this.root.style.setProperty("--diverging", `linear-gradient(to right, ${stops.join(", ")})`);
-    this.root.style.setProperty("--sequential-low", this.theme.sequential[0][1]);
     this.network.recolour();
     for (const panel of this.panels()) panel.dirty = true;
   }

@@ -60,7 +60,7 @@ def said(path: Path) -> Iterator[str]:
 def all_charts() -> list[Chart]:
     return [
         charts.accuracy_chart(LINES, source="shape", targets=(), chance={"shape": 0.1}),
-        charts.accuracy_chart(LINES, source="shape", targets=()),
+        charts.accuracy_chart(LINES, source="shape", targets=("colour",)),
         charts.covariance_chart(LINES, "x", difference=True),
         charts.covariance_chart(LINES, "x", matrix="covariance"),
         charts.histogram_chart(LINES, "x"),
