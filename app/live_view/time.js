@@ -4,12 +4,13 @@
 const FRAME_MS = 350;
 const PATIENCE_MS = 1500; // how long playing waits for a matrix that is on its way
 const ASK_AHEAD = 6;
+const MOST_TRIES = 5; // a question can be lost while the page is redrawn
 
 class Time {
   constructor(view) {
     this.view = view;
     this.steps = [];
-    this.tried = new Set(); // "source@step" of what was asked for: what never comes is asked for once
+    this.tried = new Map(); // "source@step" -> how often it was asked for: what never comes is given up
     this.box = element("section", "time", { hidden: "" });
     this.button = element("button", "play", { type: "button" });
     this.slider = element("input", "slider", { type: "range", min: 0, max: 0, step: 1 });
@@ -82,8 +83,9 @@ class Time {
     const wanted = new Set();
     for (const step of this.steps.slice(this.place, this.place + ASK_AHEAD))
       for (const name of this.view.panels().flatMap((panel) => panel.missing(step))) {
-        if (!this.tried.has(`${name}@${step}`)) wanted.add(step);
-        this.tried.add(`${name}@${step}`);
+        const tries = this.tried.get(`${name}@${step}`) ?? 0;
+        if (tries < MOST_TRIES) wanted.add(step);
+        this.tried.set(`${name}@${step}`, tries + 1);
       }
     if (!wanted.size) return;
     this.askedAt = performance.now();
