@@ -7,9 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from app.state import Watched, lab_store
+import streamlit as st
+
+from app.state import Watched, lab_store, watch
 from app.texts import tr
 from vcr_core.config import fields, get_value
+from vcr_core.execution import ensure_dispatcher
 from vcr_core.store import Command, CommandKind, Run, RunState
 
 SHOWN_MOVES = 3
@@ -19,7 +22,7 @@ ONE_MOVE_SECONDS = 1.0  # turns of a knob that follow each other faster are one 
 
 def asked_to_pause(run: Run) -> bool:
     """Whether the last thing asked leaves the run paused, applied yet or not."""
-    kinds = {CommandKind.PAUSE, CommandKind.RESUME}
+    kinds = {CommandKind.PAUSE, CommandKind.RESUME, CommandKind.STEP}
     asked = [
         c.kind for c in lab_store().commands(run.id) if c.kind in kinds and c.state != "refused"
     ]
@@ -46,6 +49,19 @@ def turn(watched: Watched, field: str, value: float, **more: Any) -> None:
     runs = watched.active if field.startswith("optimizer") else (watched.main,)
     for run in runs:
         send(run, CommandKind.SET, {"field": field, "value": value, **more})
+
+
+def watch_fork(run_id: str) -> None:
+    """Show a run that was just made from another one."""
+    ensure_dispatcher(lab_store())
+    watch(run_id)
+    st.rerun()
+
+
+def current_value(run: Run, field: str) -> Any:
+    """What a setting stands at: the last value asked for and not refused, or the run's first."""
+    asked = [c.payload["value"] for c in _turns(run) if c.payload.get("field") == field]
+    return asked[-1] if asked else get_value(run.config, field)
 
 
 def withdraw(run: Run) -> bool:

@@ -11,10 +11,21 @@ from collections.abc import Iterable
 import streamlit as st
 
 from app import links
-from app.commands import Move, asked_to_pause, last_move, moves, send, turn, undo, withdraw
+from app.commands import (
+    Move,
+    asked_to_pause,
+    current_value,
+    last_move,
+    moves,
+    send,
+    turn,
+    undo,
+    withdraw,
+)
+from app.more_controls import fork_controls, more_controls
 from app.state import Watched, find_watched, lab_store
 from app.texts import tr
-from vcr_core.config import fields, get_value
+from vcr_core.config import fields
 from vcr_core.store import CommandKind, Run
 
 STATUS_SECONDS = 0.5
@@ -69,6 +80,7 @@ def _transport(watched: Watched) -> None:
     else:
         _button(tr("Pause"), ":material/pause:", CommandKind.PAUSE, watched, shortcut="Space")
     _button(tr("Stop and keep"), ":material/stop:", CommandKind.STOP, watched)
+    _button(tr("One step"), ":material/skip_next:", CommandKind.STEP, watched, shortcut="Right")
     move = last_move(watched.main)
     st.button(
         tr("Undo"),
@@ -79,6 +91,11 @@ def _transport(watched: Watched) -> None:
         on_click=undo,
         args=(watched,),
     )
+    if not links.is_locked("transport"):
+        with st.popover(tr("More"), icon=":material/tune:"):
+            more_controls(watched, shown=tuple(KNOBS))
+        with st.popover(tr("Fork from here"), icon=":material/fork_right:"):
+            fork_controls(watched)
 
 
 def _button(
@@ -92,7 +109,7 @@ def _button(
     st.button(
         label,
         icon=icon,
-        key=f"do:{kind.value}",
+        key=f"bar:{kind.value}",
         disabled=links.is_locked("transport") or not watched.active,
         shortcut=shortcut,
         on_click=_ask,
@@ -108,7 +125,11 @@ def _ask(runs: Iterable[Run], kind: CommandKind) -> None:
 
 def _knob(watched: Watched, field: str, grid: tuple[float, ...]) -> None:
     """One slider. The learning rate turns both twins; the weights turn the regularised one."""
-    now, key, info = current_value(watched.main, field), _key(watched.main, field), fields()[field]
+    now, key, info = (
+        float(current_value(watched.main, field)),
+        _key(watched.main, field),
+        fields()[field],
+    )
     if st.session_state.get(key, now) != now:  # turned elsewhere: another tab, another device
         st.session_state[key] = now
     both = ""
@@ -133,18 +154,6 @@ def _turned(watched: Watched, field: str, key: str) -> None:
 
 def _key(run: Run, field: str) -> str:
     return f"knob:{run.id}:{field}"
-
-
-def current_value(run: Run, field: str) -> float:
-    """What a knob stands at: the last value asked for and not refused, or the run's first."""
-    asked = [
-        command.payload["value"]
-        for command in lab_store().commands(run.id)
-        if command.kind is CommandKind.SET
-        and command.payload.get("field") == field
-        and command.state != "refused"
-    ]
-    return float(asked[-1] if asked else get_value(run.config, field))
 
 
 def told(move: Move) -> str:

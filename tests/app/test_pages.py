@@ -342,9 +342,9 @@ def test_a_dragged_knob_is_one_move(page: AppTest, store: Store) -> None:
 def test_pause_becomes_resume_as_soon_as_it_is_asked(page: AppTest, store: Store) -> None:
     page.query_params["run"] = training(store)
     page.run()
-    page.button(key="do:pause").click().run()
-    page.button(key="do:resume").click().run()
-    assert page.button(key="do:pause")
+    page.button(key="bar:pause").click().run()
+    page.button(key="bar:resume").click().run()
+    assert page.button(key="bar:pause")
 
 
 def test_a_link_hides_and_locks_parts(page: AppTest, store: Store) -> None:
@@ -431,3 +431,33 @@ def test_the_page_speaks_japanese_when_the_link_says_so(page: AppTest, store: St
     assert "**色** なし 0.36、あり 0.92" in texts(page)
     message = page.get("bidi_component")[0].proto.json
     assert "ネットワークが知っていること" in json.loads(message)["spec"]["charts"][0]["title"]
+
+
+def test_more_controls_send_their_commands_with_their_numbers(page: AppTest, store: Store) -> None:
+    run_id = training(store)
+    page.query_params["run"] = run_id
+    page.run()
+    page.selectbox(key=f"speed:{run_id}").set_value(0.5).run()
+    page.button(key="do:slow").click().run()
+    page.number_input(key=f"steps:{run_id}").set_value(7).run()
+    page.button(key="do:step").click().run()
+    page.number_input(key=f"more:{run_id}").set_value(3).run()
+    page.button(key="do:extend").click().run()
+    page.button(key="bar:step").click().run()
+    page.number_input(key=f"set:regularizer.target_std:{run_id}").set_value(2.0).run()
+    assert not page.exception
+    assert [(c.kind, dict(c.payload)) for c in store.commands(run_id)] == [
+        (CommandKind.SLOW, {"seconds": 0.5}),
+        (CommandKind.STEP, {"n": 7}),
+        (CommandKind.EXTEND, {"epochs": 3}),
+        (CommandKind.STEP, {}),
+        (CommandKind.SET, {"field": "regularizer.target_std", "value": 2.0}),
+    ]
+
+
+def test_a_fork_without_a_checkpoint_says_so(page: AppTest, store: Store) -> None:
+    page.query_params["run"] = training(store)
+    page.run().button(key="fork").click().run()
+    assert not page.exception
+    assert "checkpoint" in page.error[0].value
+    assert len(store.runs()) == 1
