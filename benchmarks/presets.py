@@ -23,7 +23,7 @@ import psutil
 
 from vcr_core.config import override
 from vcr_core.execution import ensure_dispatcher, slots, submit_pair
-from vcr_core.presets import PRESETS, find_preset
+from vcr_core.presets import MEASURED, PRESETS, find_preset
 from vcr_core.store import Run, RunState, Store, open_store
 
 DEFAULT_OUTPUT = Path(__file__).parents[1] / "docs" / "results" / "presets.json"
@@ -42,7 +42,7 @@ def main() -> None:
     store = open_store()
     ensure_dispatcher(store)
     result = {"made": datetime.now(tz=UTC).date().isoformat(), "machine": machine(), "presets": {}}
-    for name in options.preset or PRESETS:
+    for name in options.preset or MEASURED:
         pairs = [run_pair(store, name, seed) for seed in range(options.seeds)]
         result["presets"][name] = {
             "config": find_preset(name).config.model_dump(mode="json"),

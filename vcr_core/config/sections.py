@@ -17,6 +17,7 @@ from vcr_core.models.catalog import block_names, model_info
 
 Device = Literal["auto", "cpu", "cuda", "mps"]
 Schedule = Literal["constant", "cosine"]
+OptimizerName = Literal["adamw", "sgd"]
 Split = Literal["test", "validation"]
 Norm = Literal["default", "batch", "layer", "none"]
 
@@ -237,13 +238,21 @@ class RegularizerConfig(Section):
 
 
 class OptimizerConfig(Section):
-    """AdamW."""
+    """AdamW, or SGD with Nesterov momentum 0.9."""
 
+    name: OptimizerName = setting(
+        "adamw", "Optimiser", "'adamw', or 'sgd' with Nesterov momentum 0.9."
+    )
     learning_rate: float = setting(
-        3e-3, "Learning rate", "The size of AdamW's steps.", live=True, gt=0.0, le=10.0
+        3e-3, "Learning rate", "The size of the optimiser's steps.", live=True, gt=0.0, le=10.0
     )
     weight_decay: float = setting(
-        1e-4, "Weight decay", "How strongly AdamW shrinks the weights.", live=True, ge=0.0, le=10.0
+        1e-4,
+        "Weight decay",
+        "How strongly the optimiser shrinks the weights.",
+        live=True,
+        ge=0.0,
+        le=10.0,
     )
     schedule: Schedule = setting(
         "constant",

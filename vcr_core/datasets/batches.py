@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from vcr_core.datasets.split import generator
+from vcr_core.datasets.streaming import Images
 from vcr_core.errors import ConfigError
 
 
@@ -40,8 +41,8 @@ def batch_indices(n: int, batch_size: int, epoch: int, seed: int) -> Tensor:
 
 
 def epoch_batches(
-    images: Tensor, labels: Tensor, *, batch_size: int, epoch: int, seed: int
+    images: Images, labels: Tensor, *, batch_size: int, epoch: int, seed: int
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """The batches of an epoch as ``(images, labels)``, gathered on the device they lie on."""
     for rows in batch_indices(len(images), batch_size, epoch, seed).to(images.device):
-        yield images.index_select(0, rows), labels.index_select(0, rows)
+        yield images[rows], labels.index_select(0, rows)

@@ -22,6 +22,7 @@ from vcr_core.datasets.split import (
     measured_on_validation,
     random_rows,
 )
+from vcr_core.datasets.streaming import Images
 from vcr_core.errors import ConfigError
 
 
@@ -33,17 +34,17 @@ class TransferTask:
     """
 
     name: str
-    train_images: Tensor
+    train_images: Images
     train_labels: Tensor
-    test_images: Tensor
+    test_images: Images
     test_labels: Tensor
     class_names: tuple[str, ...]
 
 
 class _Part(NamedTuple):
-    """Images (N, C, H, W) in memory and, for every factor, labels (N,)."""
+    """Images (N, C, H, W) and, for every factor, labels (N,)."""
 
-    images: Tensor
+    images: Images
     labels: Mapping[str, Tensor]
 
 
@@ -72,7 +73,7 @@ def transfer_tasks(
     """
     prepared: dict[str, tuple[Dataset, _Part, _Part]] = {}
     tasks = []
-    corrupted: dict[tuple[str, str], Tensor] = {}
+    corrupted: dict[tuple[str, str], Images] = {}
     for target in targets:
         other, factor, corruption = parse_target(target)
         if other not in prepared:
@@ -104,10 +105,11 @@ def transfer_tasks(
     return tasks
 
 
-def _corrupted(found: Dataset, images: Tensor, corruption: str, seed: int) -> Tensor:
+def _corrupted(found: Dataset, images: Images, corruption: str, seed: int) -> Images:
     """Test images (N, C, H, W) as ``corruption`` leaves them; themselves where there is none."""
     if not corruption:
         return images
+    images = in_memory(images, field="transfer.test_size")
     channels = images.shape[1]
     mean, std = (
         (value if len(value) == channels else value.mean().expand(channels)).view(1, -1, 1, 1)
@@ -155,16 +157,18 @@ def _may_use_folder(trained: str, other: str) -> bool:
 
 
 def _limit(split: Split, size: int | None, seed: int, *, field: str) -> _Part:
-    """At most ``size`` images, in memory."""
+    """At most ``size`` images."""
     if size is not None and size < len(split):
         split = split.take(random_rows(len(split), size, seed, field=field))
-    return _Part(in_memory(split.images, field=field), split.labels)
+    return _Part(split.images, split.labels)
 
 
 def _fitted(split: _Part, shape: torch.Size) -> _Part:
     """Images scaled to (C, H, W): grey is repeated over colours, colours are averaged to grey."""
     channels, height, width = shape
-    images = split.images
+    if split.images.shape[1:] == shape:
+        return split
+    images = in_memory(split.images, field="data.image_size")
     if images.shape[1] != channels:
         images = images.mean(dim=1, keepdim=True).expand(-1, channels, -1, -1)
     if images.shape[2:] != (height, width):

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from vcr_core import datasets, models, paths
-from vcr_core.config import DataConfig, ModelConfig, RunConfig
+from vcr_core.config import DataConfig, ModelConfig, OptimizerConfig, RunConfig
 from vcr_core.datasets import Dataset, TransferTask
 from vcr_core.datasets.augmentation import Augmentation
 from vcr_core.datasets.batches import batch_indices
@@ -23,6 +24,8 @@ from vcr_core.regularization import Regularization, attach
 from vcr_core.regularization.rivals import AttachedRival, attach_rival
 from vcr_core.training.cadence import Cadence, cadence
 from vcr_core.training.objectives import Objective, add_projector, objective_of, supervised
+
+MOMENTUM = 0.9
 
 
 @dataclass(frozen=True)
@@ -84,12 +87,7 @@ def prepare(config: RunConfig, *, processes: int = 1) -> Experiment:
         device=device,
         model=model,
         regularization=attach_regularizer(model, config, processes=processes),
-        optimizer=torch.optim.AdamW(
-            model.parameters(),
-            lr=config.optimizer.learning_rate,
-            weight_decay=config.optimizer.weight_decay,
-            fused=True,
-        ),
+        optimizer=build_optimizer(model, config.optimizer),
         train_images=_in_order(data.train.images.to(device), config),
         train_labels=labels.to(device),
         test_images=data.test.images.to(device),
@@ -178,6 +176,18 @@ def build_augmentation(
     return Augmentation(amounts, mean=data.mean, std=data.std).to(device)
 
 
+def build_optimizer(model: torch.nn.Module, settings: OptimizerConfig) -> torch.optim.Optimizer:
+    """AdamW, or SGD with Nesterov momentum, over all weights."""
+    options: dict[str, Any] = {
+        "lr": settings.learning_rate,
+        "weight_decay": settings.weight_decay,
+        "fused": True,
+    }
+    if settings.name == "sgd":
+        return torch.optim.SGD(model.parameters(), momentum=MOMENTUM, nesterov=True, **options)
+    return torch.optim.AdamW(model.parameters(), **options)
+
+
 def attach_regularizer(
     model: torch.nn.Module, config: RunConfig, *, processes: int = 1
 ) -> Regularization:
@@ -250,9 +260,9 @@ def _tasks(config: RunConfig, data: Dataset, device: torch.device) -> tuple[Tran
         cache_folder=paths.data_folder(),
         validation=config.data.measured_on == "validation",
     )
-    moved: dict[int, Tensor] = {}
+    moved: dict[int, Images] = {}
 
-    def on_device(images: Tensor) -> Tensor:
+    def on_device(images: Images) -> Images:
         """Tasks that share images go on sharing them, so features are extracted once."""
         if id(images) not in moved:
             moved[id(images)] = images.to(device)

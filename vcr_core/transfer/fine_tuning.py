@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from vcr_core.datasets import TransferTask, epoch_batches
+from vcr_core.datasets.streaming import Images
 from vcr_core.errors import ConfigError, TrainingDivergedError
 from vcr_core.models import Model
 from vcr_core.transfer.checks import check_labels
@@ -47,7 +48,8 @@ def fine_tune(
         TrainingDivergedError: the loss was no longer finite.
     """
     settings = settings or FineTuning()
-    check_labels(task.train_images, task.train_labels, len(task.class_names))
+    rows = torch.arange(len(task.train_images)).unsqueeze(1)
+    check_labels(rows, task.train_labels, len(task.class_names))
     with torch.random.fork_rng(devices=_devices(task.train_images)):
         torch.manual_seed(seed)
         tuned = copy.deepcopy(model).requires_grad_(True).train()
@@ -91,6 +93,6 @@ def _train(
             )
 
 
-def _devices(images: Tensor) -> list[int]:
+def _devices(images: Images) -> list[int]:
     """The CUDA device whose random state is to be kept, if there is one."""
     return [images.device.index or 0] if images.device.type == "cuda" else []

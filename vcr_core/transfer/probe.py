@@ -24,6 +24,7 @@ from vcr_core.transfer.softmax import SharedRows, Spectrum, spectrum
 
 if TYPE_CHECKING:
     from vcr_core.datasets import TransferTask
+    from vcr_core.datasets.streaming import Images
 
 DEFAULT_L2 = 1e-3
 MAX_EVALUATIONS = 500
@@ -166,7 +167,7 @@ def fit_probe(
 
 
 def probe_all(
-    features_of: Callable[[Tensor], Tensor],
+    features_of: Callable[[Images], Tensor],
     tasks: Sequence[TransferTask],
     *,
     l2: float = DEFAULT_L2,

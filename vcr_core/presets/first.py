@@ -1,13 +1,10 @@
-"""Ready-made experiments: one click, one claim to see with your own eyes.
+"""The three experiments that a first user meets: seconds on a laptop, five seeds measured.
 
 The settings were found by search; ``docs/log.md`` tells what was tried, and
 ``docs/results/presets.json`` holds what they give over five seeds.
 """
 
 from __future__ import annotations
-
-from collections.abc import Mapping
-from dataclasses import dataclass
 
 from vcr_core.config import (
     DataConfig,
@@ -18,20 +15,7 @@ from vcr_core.config import (
     TrainingConfig,
     TransferConfig,
 )
-from vcr_core.errors import ConfigError
-
-
-@dataclass(frozen=True)
-class Preset:
-    """A named experiment. ``highlights`` are the targets on which the difference is plainest."""
-
-    name: str
-    title: str
-    summary: str
-    look_for: str
-    highlights: tuple[str, ...]
-    config: RunConfig
-
+from vcr_core.presets.preset import Preset
 
 _SPRITES = Preset(
     name="sprites-shape",
@@ -85,16 +69,4 @@ _FASHION = Preset(
     ),
 )
 
-PRESETS: Mapping[str, Preset] = {preset.name: preset for preset in (_SPRITES, _DIGITS, _FASHION)}
-DEFAULT_PRESET = _SPRITES.name
-
-
-def find_preset(name: str) -> Preset:
-    """The preset of that name.
-
-    Raises:
-        ConfigError: there is none; the message lists those there are.
-    """
-    if name not in PRESETS:
-        raise ConfigError(f"expected one of {', '.join(PRESETS)}, got '{name}'", field="preset")
-    return PRESETS[name]
+FIRST = (_SPRITES, _DIGITS, _FASHION)

@@ -1,0 +1,165 @@
+"""The experiments of the paper's tables at full size: for a GPU, and data that is there.
+
+Weights of VCR: the paper does not publish its own; these are the exact-scale weights of the small
+twins, to be searched from. The recipes are torchvision's as far as the configuration goes: no
+warm-up, random erasing, AutoAugment or averaged weights, and crops are taken of images that are
+scaled to their final size.
+"""
+
+from __future__ import annotations
+
+from vcr_core.config import (
+    AugmentationConfig,
+    DataConfig,
+    ModelConfig,
+    ObjectiveConfig,
+    OptimizerConfig,
+    RegularizerConfig,
+    RunConfig,
+    TelemetryConfig,
+    TrainingConfig,
+    TransferConfig,
+)
+from vcr_core.config.learning import Objective
+from vcr_core.presets.preset import Preset
+
+WEIGHTS = RegularizerConfig(variance_weight=0.1, covariance_weight=0.1)
+TELEMETRY = TelemetryConfig(reports=400, snapshots=40)
+#: Table 1 without Cars, which torchvision can no longer fetch.
+TABLE1_TARGETS = (
+    *("inaturalist:species", "places365:scene", "food101:dish", "aircraft:variant"),
+    *("pets:breed", "flowers102:flower", "dtd:texture"),
+)
+TABLE1_PROBE_IMAGES = 200_000
+SHIFTS = AugmentationConfig(crop_padding=4, flip=0.5)
+
+
+def _table1(
+    name: str, network: str, title: str, optimizer: OptimizerConfig, training: TrainingConfig
+) -> Preset:
+    return Preset(
+        name=f"table1-{name}",
+        title=f"ImageNet, then seven data sets: {title}",
+        summary=(
+            f"{title} learns ImageNet; linear probes read seven other data sets from its frozen "
+            "features. The paper's table 1 at full size: data by hand, GPUs by the day."
+        ),
+        look_for="The average over the targets; 'table1-small' asks the same in minutes.",
+        highlights=TABLE1_TARGETS,
+        large=True,
+        config=RunConfig(
+            data=DataConfig(dataset="imagenet", source="class", image_size=224, workers=8),
+            augmentation=AugmentationConfig(smallest_crop=0.08, flip=0.5),
+            objective=ObjectiveConfig(label_smoothing=0.1, mixup=0.2),
+            model=ModelConfig(name=network),
+            regularizer=WEIGHTS,
+            optimizer=optimizer,
+            training=training,
+            transfer=TransferConfig(
+                targets=TABLE1_TARGETS, probes=1, train_size=TABLE1_PROBE_IMAGES
+            ),
+            telemetry=TELEMETRY,
+        ),
+    )
+
+
+def _long_tail(name: str, title: str) -> Preset:
+    return Preset(
+        name=f"{name}-lt",
+        title=f"{title} with a long tail",
+        summary=(
+            "The smallest training class has a hundredth of the images of the largest; the test "
+            "images are balanced."
+        ),
+        look_for="Accuracy on the balanced test images; 'long-tail-small' asks it in minutes.",
+        highlights=("object",),
+        large=True,
+        config=RunConfig(
+            data=DataConfig(dataset=name, source="object", imbalance=100.0),
+            augmentation=SHIFTS,
+            model=ModelConfig(name="resnet18"),
+            regularizer=WEIGHTS,
+            optimizer=OptimizerConfig(
+                name="sgd", learning_rate=0.1, weight_decay=2e-4, schedule="cosine"
+            ),
+            training=TrainingConfig(epochs=200, batch_size=128),
+            transfer=TransferConfig(targets=("object", "coarse"), train_size=None),
+            telemetry=TELEMETRY,
+        ),
+    )
+
+
+def _without_labels(name: Objective, title: str) -> Preset:
+    return Preset(
+        name=f"ssl-{name}",
+        title=f"{title} on CIFAR-10, then probes",
+        summary=f"{title} learns from two views of every picture, VCR acts on the inner layers.",
+        look_for=f"The probes; 'ssl-{name}-small' asks the same in minutes.",
+        highlights=("object", "svhn:digit"),
+        large=True,
+        config=RunConfig(
+            data=DataConfig(dataset="cifar10", source="object"),
+            augmentation=AugmentationConfig(
+                smallest_crop=0.2, flip=0.5, jitter=0.5, jitter_share=0.8, grey=0.2
+            ),
+            objective=ObjectiveConfig(name=name, projector=(2048, 2048, 128)),
+            model=ModelConfig(name="resnet18"),
+            regularizer=WEIGHTS,
+            optimizer=OptimizerConfig(learning_rate=1e-3, schedule="cosine"),
+            training=TrainingConfig(epochs=500, batch_size=512),
+            transfer=TransferConfig(
+                targets=("object", "coarse", "svhn:digit", "cifar100:object"), train_size=None
+            ),
+            telemetry=TELEMETRY,
+        ),
+    )
+
+
+_HIERARCHY = Preset(
+    name="cifar100-hierarchy",
+    title="CIFAR-100: 20 superclasses, then 100 classes",
+    summary="A ConvNeXt learns the 20 superclasses; a linear probe has to name the 100 classes.",
+    look_for="The probe for the object; 'hierarchy-small' asks the same in minutes.",
+    highlights=("object",),
+    large=True,
+    config=RunConfig(
+        data=DataConfig(dataset="cifar100", source="coarse"),
+        augmentation=SHIFTS,
+        objective=ObjectiveConfig(label_smoothing=0.1),
+        model=ModelConfig(name="convnext-tiny"),
+        regularizer=WEIGHTS,
+        optimizer=OptimizerConfig(learning_rate=1e-3, weight_decay=0.05, schedule="cosine"),
+        training=TrainingConfig(epochs=200, batch_size=256),
+        transfer=TransferConfig(targets=("object",), train_size=None),
+        telemetry=TELEMETRY,
+    ),
+)
+
+PAPER = (
+    _table1(
+        "resnet50",
+        "resnet50",
+        "ResNet-50",
+        OptimizerConfig(name="sgd", learning_rate=0.5, weight_decay=2e-5, schedule="cosine"),
+        TrainingConfig(epochs=600, batch_size=1024),
+    ),
+    _table1(
+        "convnext",
+        "convnext-tiny",
+        "ConvNeXt-T",
+        OptimizerConfig(learning_rate=1e-3, weight_decay=0.05, schedule="cosine"),
+        TrainingConfig(epochs=600, batch_size=1024),
+    ),
+    _table1(
+        "vit",
+        "vit-b-32",
+        "ViT-B/32",
+        OptimizerConfig(learning_rate=3e-3, weight_decay=0.3, schedule="cosine"),
+        TrainingConfig(epochs=300, batch_size=4096),
+    ),
+    _HIERARCHY,
+    _long_tail("cifar10", "CIFAR-10"),
+    _long_tail("cifar100", "CIFAR-100"),
+    _without_labels("simclr", "SimCLR"),
+    _without_labels("vicreg", "VICReg"),
+)

@@ -1,0 +1,24 @@
+"""What a ready-made experiment is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from vcr_core.config import RunConfig
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A named experiment. ``highlights`` are the targets on which the difference is plainest.
+
+    ``large`` ones want a GPU and data that is downloaded or placed first; their *small* twin asks
+    the same question in minutes on two cores.
+    """
+
+    name: str
+    title: str
+    summary: str
+    look_for: str
+    highlights: tuple[str, ...]
+    config: RunConfig
+    large: bool = False
