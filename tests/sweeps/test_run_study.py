@@ -23,7 +23,7 @@ from vcr_core.errors import StudyBusyError, StudyChangedError, UnknownStudyError
 from vcr_core.execution import dispatcher_alive
 from vcr_core.execution.launch import DISPATCHER_LEASE
 from vcr_core.figures.sweep import sweep_figure
-from vcr_core.store import Run, RunState, Store, open_store
+from vcr_core.store import CommandKind, CommandSource, Run, RunState, Store, open_store
 from vcr_core.sweeps import MEAN, Study, TrialState, read_study, run_study, study_table
 from vcr_core.sweeps import driver as driver_module
 from vcr_core.sweeps.studies import find_study, lease_name, runs_of
@@ -181,7 +181,8 @@ def test_a_hopeless_trial_is_stopped_through_the_store_and_its_run_kept(shared: 
     assert run.state is RunState.STOPPED
     assert 0 < run.step < run.total_steps
     assert run.result["transfer"].keys() == {"digit"}
-    assert [command.kind.value for command in shared.commands(run_id)] == ["stop"]
+    asked = [c for c in shared.commands(run_id) if c.source is CommandSource.PERSON]
+    assert [(command.kind, command.state) for command in asked] == [(CommandKind.STOP, "applied")]
 
 
 def test_nsga2_finds_a_front_of_source_against_transfer(shared: Store) -> None:
