@@ -177,8 +177,8 @@ def wait_for_steps(store: Store, process: subprocess.Popen[bytes]) -> None:
             "training.epoch: no setting has this name; there are training.epochs",
         ),
         (
-            ["--set", "data.dataset=imagenet"],
-            "data.dataset: expected one of sprites, digits, fashion-mnist, folder, got 'imagenet'",
+            ["--set", "data.dataset=atlantis"],
+            "data.dataset: expected one of sprites, digits, fashion-mnist, two-moons, mnist, ",
         ),
     ],
     ids=lambda value: "-".join(value).replace("--", "") if isinstance(value, list) else "",
