@@ -66,7 +66,7 @@ class PostgresServer:
 
     def start(self) -> None:
         """Start and wait until it answers."""
-        options = ["-D", str(self.folder / "data"), "-p", str(self.port)]
+        options = ["-D", str(self.folder / "data"), "-p", str(self.port), "-c", "fsync=off"]
         options += [
             "-c",
             "listen_addresses=127.0.0.1",
@@ -99,8 +99,11 @@ class PostgresServer:
 
     def stop(self) -> None:
         """End it without waiting for clients: they find their connections cut."""
+        self._end(signal.SIGINT)
+
+    def _end(self, how: signal.Signals) -> None:
         if self._process is not None:
-            self._process.send_signal(signal.SIGINT)
+            self._process.send_signal(how)
             self._process.wait(timeout=START_SECONDS)
             self._process = None
 
@@ -121,7 +124,7 @@ class PostgresServer:
 
     def remove(self) -> None:
         """Stop it and delete its folder."""
-        self.stop()
+        self._end(signal.SIGQUIT)
         shutil.rmtree(self.folder, ignore_errors=True)
 
 

@@ -103,6 +103,15 @@ def worker_that_trains(dispatcher: psutil.Process) -> psutil.Process:
     return max(workers, key=lambda worker: worker.cpu_times().user - before[worker.pid])
 
 
+def test_no_command_line_shows_the_address_of_the_store(
+    store: Store, dispatcher: psutil.Process
+) -> None:
+    """It may hold a password, and everybody on a machine sees the command lines of all."""
+    wait_until(dispatcher.children)
+    for process in [dispatcher, *dispatcher.children()]:
+        assert not any("runs.sqlite" in word for word in process.cmdline())
+
+
 def test_twins_train_at_the_same_time_with_equal_threads_and_steps(
     store: Store, dispatcher: psutil.Process, quick: RunConfig
 ) -> None:

@@ -288,9 +288,9 @@ def serve_until_told(dispatcher: Dispatcher) -> None:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Serve a store: ``python -m vcr_core.execution.dispatcher --store URL --owner PID``."""
+    """Serve the store of VCR_LAB_STORE: ``python -m vcr_core.execution.dispatcher --owner PID``."""
     parser = argparse.ArgumentParser(description="Gives queued runs to warm workers.")
-    parser.add_argument("--store", required=True, help="address of the store")
+    parser.add_argument("--store", help="address of the store, if not VCR_LAB_STORE")
     parser.add_argument("--owner", required=True, type=int, help="stay while this process lives")
     parser.add_argument("--delay", default=0.0, type=float, help="seconds before workers start")
     options = parser.parse_args(arguments)

@@ -107,9 +107,14 @@ def ensure_dispatcher(store: Store, *, owner_pid: int | None = None, delay: floa
     if store.url in _started or dispatcher_alive(store):
         return
     owner = str(owner_pid or os.getpid())
-    arguments = ["--store", store.url, "--owner", owner, "--delay", str(delay)]
+    arguments = ["--owner", owner, "--delay", str(delay)]
     with (paths.log_folder() / "dispatcher.log").open("ab") as log:
-        _started[store.url] = start_detached("vcr_core.execution.dispatcher", arguments, log=log)
+        _started[store.url] = start_detached(
+            "vcr_core.execution.dispatcher",
+            arguments,
+            log=log,
+            environment={"VCR_LAB_STORE": store.url},  # everybody sees a command line's password
+        )
 
 
 def start_detached(

@@ -113,9 +113,9 @@ def carry_out(store: Store, run_id: str, interruption: threading.Event) -> None:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """``python -m vcr_core.execution.worker --store URL --threads N``."""
+    """Serve the store of VCR_LAB_STORE: ``python -m vcr_core.execution.worker --threads N``."""
     parser = argparse.ArgumentParser(description="Trains the runs whose ids come on its input.")
-    parser.add_argument("--store", required=True, help="address of the store")
+    parser.add_argument("--store", help="address of the store, if not VCR_LAB_STORE")
     parser.add_argument("--threads", required=True, type=int, help="CPU threads to use")
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")

@@ -128,9 +128,9 @@ class LocalWorker:
         with self._log.open("ab") as log:
             self._process = start_detached(
                 "vcr_core.execution.worker",
-                ["--store", store_url, "--threads", str(threads)],
+                ["--threads", str(threads)],
                 log=log,
-                environment=slot.environment,
+                environment={**slot.environment, "VCR_LAB_STORE": store_url},
                 talks=True,
             )
         self.name = f"{socket.gethostname()}:{self._process.pid}"
