@@ -11,6 +11,7 @@ from collections.abc import Mapping
 
 from torch import nn
 
+from vcr_core.regularization.budgets import Budget, shares_of
 from vcr_core.regularization.handle import Regularization
 from vcr_core.regularization.hook import AttachedLayer
 from vcr_core.regularization.options import NonFinite, PenaltyOptions, Ranks, Scale, Tokens
@@ -31,6 +32,8 @@ def attach(
     tokens: Tokens = "all",
     pooled: bool = False,
     max_samples: int | None = None,
+    budget: Budget | None = None,
+    every: int = 1,
     ranks: Ranks = "local",
     nonfinite: NonFinite = "raise",
     layer_factors: Mapping[str, float] | None = None,
@@ -53,6 +56,10 @@ def attach(
         max_samples: use a fresh random subset of this many samples each step, drawn by a generator
             of its own; ``None`` for all. The covariance stays unbiased; the covariance term grows
             by ``handle.noise_floors()``.
+        budget: "full" is all samples at every step, "light" is ``BUDGETS["light"]``: nearly as
+            good for nearly nothing (see ``budgets.py``). Sets ``max_samples`` and ``every``.
+        every: take the penalty at every k-th step only, k times as strong; the steps in between
+            cost nothing.
         ranks: "global" takes statistics over all processes of ``torch.distributed`` by one
             all-reduce a layer and undoes DistributedDataParallel's averaging; "local" does neither.
         nonfinite: on NaN or Inf features "raise" an error, or "skip" that layer's penalty.
@@ -62,8 +69,10 @@ def attach(
     Returns a handle whose ``penalty()`` is to be added to the loss. Raises ``ConfigError`` for bad
     settings and ``LayerNotFoundError`` for layers that the model does not have.
     """
+    if budget is not None:
+        max_samples, every = shares_of(budget)
     options = PenaltyOptions(
-        target_std, eps, threshold, scale, tokens, pooled, max_samples, ranks, nonfinite
+        target_std, eps, threshold, scale, tokens, pooled, max_samples, ranks, nonfinite, every
     )
     names = resolve_layers(model, layers)
     factors = factors_of(names, layer_factors or {})

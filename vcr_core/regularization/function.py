@@ -124,7 +124,8 @@ class PenalizedIdentity(torch.autograd.Function):
             gram = not passage.moments and prefers_gram(samples, options)
             statistics = measure(samples, options, gram=gram)
             readings = read(statistics, options)
-            alpha, beta = exact_weights(weights, options, statistics)
+            features, count = statistics.offset.shape[0], statistics.count
+            alpha, beta = exact_weights(weights, options, features, count)
             value = alpha * readings.variance + beta * readings.covariance
             if options.nonfinite == "skip":
                 value = torch.where(value.isfinite(), value, 0.0)
@@ -157,7 +158,8 @@ class PenalizedIdentity(torch.autograd.Function):
         with _autocast_off(z):
             weights = ctx.weights if weights is None else weights
             statistics = Statistics(shift, offset, variances, second, ctx.count)
-            alpha, beta = exact_weights(weights, options, statistics)
+            features, count = statistics.offset.shape[0], statistics.count
+            alpha, beta = exact_weights(weights, options, features, count)
             scale = grad_value if grad_value is not None and not passage.inject else 1
             if options.ranks == "global":
                 scale = scale * averaging_factor()

@@ -14,7 +14,7 @@ from vcr_core.errors import FeatureError, LayerNotFoundError
 from vcr_core.regularization.function import Passage, penalized_identity
 from vcr_core.regularization.hook import AttachedLayer, LayerMoments
 from vcr_core.regularization.options import PenaltyOptions
-from vcr_core.regularization.statistics import Readings
+from vcr_core.regularization.statistics import Readings, exact_weights
 
 
 class LayerTerms(NamedTuple):
@@ -100,6 +100,8 @@ class Regularization:
     def penalty(self) -> Tensor:
         """Σ over layers of α · l_var + β · l_cov: add it to the loss of every training step.
 
+        With ``every`` = k it is k times that at every k-th step and 0 at the others.
+
         Covers all training forwards since the last call; called again without a forward it returns
         the same tensor. A plain zero where all weights are 0, or in ``eval()``.
 
@@ -107,6 +109,8 @@ class Regularization:
         ``nonfinite="skip"``; on an accelerator one call late, so that no step waits for the host),
         and ``LayerNotFoundError`` for an attached layer that the model's forward never uses.
         """
+        if any(layer.ran for layer in self._layers.values()):
+            self._penalty = None
         values = {name: layer.collect() for name, layer in self._layers.items()}
         if not any(values.values()):
             return torch.zeros(()) if self._penalty is None else self._penalty
@@ -139,6 +143,20 @@ class Regularization:
             )
             for name, read in self._readings().items()
         }
+
+    def mean_penalty(self) -> Tensor:
+        """Σ over layers of α · l_var + β · l_cov at the last measured forward, detached.
+
+        What ``penalty()`` comes to per step, also where ``every`` leaves this step without one.
+        """
+        parts = []
+        for name, read in self._readings().items():
+            strength = self._layers[name].strength
+            alpha, beta = exact_weights(
+                strength.weights(), strength.options, read.variances.shape[0], read.count
+            )
+            parts.append((alpha * read.variance + beta * read.covariance).reshape(()))
+        return torch.stack(parts).sum() if parts else torch.zeros(())
 
     def noise_floors(self) -> dict[str, Tensor]:
         """Mean of s_i² s_j² / (n − 1): the covariance term of independent features, per layer.

@@ -36,6 +36,8 @@ class LayerMoments(NamedTuple):
 class AttachedLayer:
     """The forward hook of one layer, and what it saw last.
 
+    ``step``      steps so far: a step ends when its penalties are collected
+    ``resting``   whether this step goes without a penalty, because only every k-th has one
     ``pending``   penalties of forwards that ``Regularization.penalty`` has not summed yet
     ``readings``  of the last measured forward
     ``moments``   of the last forward under ``record``
@@ -47,6 +49,8 @@ class AttachedLayer:
         self.strength = strength
         self.seed = seed
         self.step = 0
+        self.resting = False
+        self.ran = False
         self.record = False
         self.has_run = False
         self.ran_without_grad = False
@@ -63,7 +67,8 @@ class AttachedLayer:
     def collect(self) -> list[Tensor]:
         """The pending penalties, which are pending no longer: the end of a step's forwards."""
         pending, self.pending = self.pending, []
-        self.step += bool(pending)
+        self.step += self.ran
+        self.resting, self.ran = self._rests_at(self.step), False
         return pending
 
     def __call__(self, module: nn.Module, args: Any, output: Any) -> Any:
@@ -90,17 +95,16 @@ class AttachedLayer:
     def _pass(self, z: Tensor) -> Tensor:
         if recomputing():
             return self._pass_again(z)
-        self.ran_without_grad = False
-        if not (self.strength.active and z.requires_grad):
+        self.ran, self.ran_without_grad = True, False
+        if self.resting or not (self.strength.active and z.requires_grad):
             self._observe(z)
             return z
         if not torch.compiler.is_compiling():
             self._require_previous_penalty()
         self.journey = None if torch.compiler.is_compiling() else Journey()
         strength = self.strength
-        measured = penalized_identity(
-            z, strength.weights(), strength.options, self._passage(self.journey)
-        )
+        options, weights = strength.options, strength.weights(times=strength.options.every)
+        measured = penalized_identity(z, weights, options, self._passage(self.journey))
         self.pending.append(measured.value)
         self.readings = measured.readings
         if self.record:
@@ -110,7 +114,7 @@ class AttachedLayer:
 
     def _pass_again(self, z: Tensor) -> Tensor:
         """A checkpoint's recomputation: the same tensors are saved again, nothing is noted."""
-        if not (self.strength.active and z.requires_grad):
+        if self._rests_at(self._own_step()) or not (self.strength.active and z.requires_grad):
             return z
         if self.ran_without_grad:
             raise RuntimeError(
@@ -118,19 +122,27 @@ class AttachedLayer:
                 "hides its penalty from the loss: use use_reentrant=False"
             )
         strength = self.strength
-        return penalized_identity(z, strength.weights(), strength.options, self._passage()).output
+        options, weights = strength.options, strength.weights(times=strength.options.every)
+        return penalized_identity(z, weights, options, self._passage()).output
 
     def _passage(self, journey: Journey | None = None) -> Passage:
         seed = 0
         if self.strength.options.max_samples is not None:
-            # penalty() ends a step, and a recomputation belongs to the step before
-            step = self.step - 1 if recomputing() and not self.pending else self.step
-            seed = (self.seed << 32) + step
+            seed = (self.seed << 32) + self._own_step()
         return Passage(layer=self.name, seed=seed, moments=self.record, journey=journey)
 
+    def _own_step(self) -> int:
+        """The step of this forward; penalty() ends one, and a recomputation comes after it."""
+        return self.step - 1 if recomputing() and not self.ran else self.step
+
+    def _rests_at(self, step: int) -> bool:
+        return step % self.strength.options.every != 0
+
     def _observe(self, z: Tensor) -> None:
-        """Weights are 0 or the features are frozen: measure where asked to, change nothing."""
-        self.readings = self.moments = self.output = None
+        """No penalty at this step: measure where asked to, change nothing."""
+        if not self.resting:
+            self.readings = None
+        self.moments = self.output = None
         if self.record:
             options = self.strength.options
             measured = measure_only(z.detach(), options, self._passage())

@@ -24,6 +24,7 @@ class PenaltyOptions(NamedTuple):
     ``pooled``       average over locations or tokens first: one sample an image
     ``max_samples``  a fresh random subset of this many samples each step; ``None`` for all
     ``ranks``        statistics of this process, or of all processes of ``torch.distributed``
+    ``every``        take the penalty at every k-th step only, k times as strong; 1 for every step
     ``nonfinite``    on NaN or Inf features stop with an error, or leave that layer's penalty out
     """
 
@@ -36,6 +37,7 @@ class PenaltyOptions(NamedTuple):
     max_samples: int | None = None
     ranks: Ranks = "local"
     nonfinite: NonFinite = "raise"
+    every: int = 1
 
     @property
     def every_sample(self) -> bool:
@@ -54,6 +56,10 @@ def checked(options: PenaltyOptions) -> PenaltyOptions:
         raise ConfigError(
             f"expected a whole number of at least 2, or None for all, got {samples!r}",
             field="max_samples",
+        )
+    if isinstance(options.every, bool) or not isinstance(options.every, int) or options.every < 1:
+        raise ConfigError(
+            f"expected a whole number of at least 1, got {options.every!r}", field="every"
         )
     threshold = options.threshold
     return options._replace(

@@ -53,8 +53,8 @@ class Strength:
         """Whether the penalty has any effect."""
         return self.variance_weight > 0 or self.covariance_weight > 0
 
-    def weights(self) -> tuple[float, float] | Tensor:
-        """The two weights: numbers, or while compiling a CPU tensor (2,)."""
+    def weights(self, *, times: int = 1) -> tuple[float, float] | Tensor:
+        """The two weights, multiplied: numbers, or while compiling a CPU tensor (2,)."""
         if torch.compiler.is_compiling():
-            return self.tensor
-        return self.variance_weight, self.covariance_weight
+            return self.tensor * times
+        return times * self.variance_weight, times * self.covariance_weight

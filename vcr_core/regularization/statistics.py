@@ -108,12 +108,10 @@ def read(statistics: Statistics, options: PenaltyOptions) -> Readings:
 
 
 def exact_weights(
-    weights: tuple[float, float] | Tensor, options: PenaltyOptions, statistics: Statistics
+    weights: tuple[float, float] | Tensor, options: PenaltyOptions, features: int, samples: Any
 ) -> tuple[Scalar, Scalar]:
     """α and β of the exact convention from the ``weights`` of ``options.scale``."""
-    factors = exact_factors(
-        options.scale, features=statistics.offset.shape[0], samples=statistics.count
-    )
+    factors = exact_factors(options.scale, features=features, samples=samples)
     return weights[0] * factors.variance, weights[1] * factors.covariance
 
 

@@ -1,0 +1,34 @@
+"""How much of a layer the penalty looks at: everything, or as little as keeps the gain.
+
+``docs/results/light_budget.json`` holds what each choice costs and what it keeps of the transfer
+gain, on the three presets; ``benchmarks/light_budget.py`` made it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal, NamedTuple
+
+from vcr_core.errors import ConfigError
+
+Budget = Literal["full", "light"]
+
+
+class Shares(NamedTuple):
+    """``max_samples`` and ``every`` of a budget, see ``PenaltyOptions``."""
+
+    max_samples: int | None
+    every: int
+
+
+BUDGETS: Mapping[str, Shares] = {
+    "full": Shares(max_samples=None, every=1),
+    "light": Shares(max_samples=None, every=8),
+}
+
+
+def shares_of(budget: str) -> Shares:
+    """What a budget stands for; raises ``ConfigError`` for one that does not exist."""
+    if budget not in BUDGETS:
+        raise ConfigError(f"expected one of {', '.join(BUDGETS)}, got {budget!r}", field="budget")
+    return BUDGETS[budget]
