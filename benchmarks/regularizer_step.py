@@ -11,6 +11,7 @@ import json
 import statistics
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import torch
 from regularizer import machine
@@ -29,9 +30,11 @@ NETWORKS = (
 )
 
 
-def training_step(model: nn.Module, shape: tuple[int, ...], weight: float) -> Callable[[], object]:
+def training_step(
+    model: nn.Module, shape: tuple[int, ...], weight: float, **options: Any
+) -> Callable[[], object]:
     """One step of AdamW on a fixed random batch."""
-    handle = attach(model, variance_weight=weight, covariance_weight=weight)
+    handle = attach(model, variance_weight=weight, covariance_weight=weight, **options)
     optimizer = torch.optim.AdamW(model.parameters(), fused=True)
     generator = torch.Generator().manual_seed(0)
     x = torch.randn(shape, generator=generator)

@@ -18,6 +18,8 @@ from vcr_core.models.catalog import block_names, model_info
 Device = Literal["auto", "cpu", "cuda", "mps"]
 Schedule = Literal["constant", "cosine"]
 OptimizerName = Literal["adamw", "sgd"]
+Scale = Literal["exact", "published", "vicreg"]
+Budget = Literal["full", "light"]
 Split = Literal["test", "validation"]
 Norm = Literal["default", "batch", "layer", "none"]
 
@@ -163,7 +165,7 @@ class ModelConfig(Section):
 class RegularizerConfig(Section):
     """Variance-covariance regularisation: how strongly it pulls, towards what, and where.
 
-    The weights go with the *exact* scale: the loss is the source loss plus, for every layer,
+    In the *exact* scale the loss is the source loss plus, for every layer,
     ``variance_weight * l_var + covariance_weight * l_cov`` (see ``vcr_core.regularization``).
     """
 
@@ -213,6 +215,19 @@ class RegularizerConfig(Section):
         "Where it acts: 'blocks' (after every block), 'last' (the final features alone), "
         "or names and patterns of layers.",
         min_length=1,
+    )
+    scale: Scale = setting(
+        "exact",
+        "Convention",
+        "What the weights count: 'exact' is the formula as written, 'published' the covariance "
+        "term of the paper's listing (n − 1 times as strong), 'vicreg' VICReg's scale. "
+        "The same number means very different strengths.",
+    )
+    budget: Budget = setting(
+        "full",
+        "Budget",
+        "'full' looks at every sample of every step; 'light' acts at a few steps only, "
+        "as much stronger there, and costs nearly nothing.",
     )
     rival: Rival = setting(
         "none",

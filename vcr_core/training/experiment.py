@@ -52,6 +52,11 @@ class Experiment:
         penalty = self.regularization.penalty()
         return penalty if self.rival is None else penalty + self.rival.penalty()
 
+    def reported_penalty(self, penalty: Tensor) -> Tensor:
+        """What to report for ``penalty``: VCR's mean per step, where most steps go without one."""
+        light = self.config.regularizer.budget == "light"
+        return self.regularization.mean_penalty() if light else penalty.detach()
+
     def remove(self) -> None:
         """Take the regularisers off the model."""
         self.regularization.remove()
@@ -202,6 +207,8 @@ def attach_regularizer(
         eps=settings.eps,
         threshold=settings.threshold,
         ranks="global" if processes > 1 else "local",
+        scale=settings.scale,
+        budget=settings.budget,
     )
 
 

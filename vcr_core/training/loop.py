@@ -147,7 +147,7 @@ class Trainer:
                 live,
                 experiment.regularization,
                 losses=self._losses,
-                penalty=penalty.detach(),
+                penalty=experiment.reported_penalty(penalty),
                 learning_rate=rate,
                 ratios=ratios,
                 with_arrays=showing,
