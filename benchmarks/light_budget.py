@@ -30,17 +30,19 @@ from vcr_core.regularization.bench import take_turns
 from vcr_core.training.experiment import prepare
 from vcr_core.training.loop import train
 
-# name: (max_samples, every); "none" is the twin without the penalty
-ESTIMATORS: dict[str, tuple[int | None, int]] = {
-    "none": (None, 1),
-    "full": (None, 1),
-    "every 4th step": (None, 4),
-    "every 8th step": (None, 8),
-    "every 16th step": (None, 16),
-    "every 32nd step": (None, 32),
-    "128 samples": (128, 1),
-    "1024 samples, every 8th step": (1024, 8),
-    "32 samples, every 8th step": (32, 8),
+# name: (samples, taken in whole images; interval; strength at those steps relative to every step)
+# "none" is the twin without the penalty
+ESTIMATORS: dict[str, tuple[int | None, int, float]] = {
+    "none": (None, 1, 0),
+    "full": (None, 1, 1),
+    "1024 samples": (1024, 1, 1),
+    "1024 samples, every 2nd step, x2": (1024, 2, 2),
+    "1024 samples, every 4th step, x1": (1024, 4, 1),
+    "1024 samples, every 4th step, x2": (1024, 4, 2),
+    "1024 samples, every 4th step, x4": (1024, 4, 4),
+    "1024 samples, every 8th step, x1": (1024, 8, 1),
+    "1024 samples, every 8th step, x8": (1024, 8, 8),
+    "1024 samples, every 24th step, x1": (1024, 24, 1),
 }
 
 
@@ -68,20 +70,21 @@ def one_run(preset: str, estimator: str, seed: int) -> dict[str, Any]:
     }
 
 
-def with_estimator(config: RunConfig, max_samples: int | None, every: int) -> Any:
+def with_estimator(config: RunConfig, samples: int | None, every: int, strength: float) -> Any:
     """The experiment of ``config`` with another share of samples and steps."""
     experiment = prepare(config)
     experiment.regularization.remove()
     settings = config.regularizer
     handle = attach(
         experiment.model,
-        variance_weight=settings.variance_weight,
-        covariance_weight=settings.covariance_weight,
+        variance_weight=settings.variance_weight * strength / every,
+        covariance_weight=settings.covariance_weight * strength / every,
         layers=config.layer_names,
         target_std=settings.target_std,
         eps=settings.eps,
-        max_samples=max_samples,
+        max_samples=samples,
         every=every,
+        whole_images=True,
         seed=config.seed,
     )
     return dataclasses.replace(experiment, regularization=handle)
@@ -90,12 +93,14 @@ def with_estimator(config: RunConfig, max_samples: int | None, every: int) -> An
 def step_ratio(estimator: str, network: tuple[Any, ...], trials: int) -> dict[str, float]:
     """Time of ``every`` steps with the estimator divided by as many without."""
     label, name, shape, batch = network
-    max_samples, every = ESTIMATORS[estimator]
+    samples, every, _ = ESTIMATORS[estimator]
     model = models.build(name, in_shape=shape, num_classes=4, seed=0).train()
     twin = models.build(name, in_shape=shape, num_classes=4, seed=0).train()
     steps = {
         "without": training_step(twin, (batch, *shape), 0.0),
-        "with": training_step(model, (batch, *shape), 1.0, max_samples=max_samples, every=every),
+        "with": training_step(
+            model, (batch, *shape), 1.0, max_samples=samples, every=every, whole_images=True
+        ),
     }
     contenders = {key: _repeat(step, every) for key, step in steps.items()}
     times = take_turns(contenders, trials=trials, device="cpu")

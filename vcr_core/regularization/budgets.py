@@ -15,15 +15,16 @@ Budget = Literal["full", "light"]
 
 
 class Shares(NamedTuple):
-    """``max_samples`` and ``every`` of a budget, see ``PenaltyOptions``."""
+    """Options that make a budget, see ``PenaltyOptions``."""
 
     max_samples: int | None
     every: int
+    whole_images: bool
 
 
 BUDGETS: Mapping[str, Shares] = {
-    "full": Shares(max_samples=None, every=1),
-    "light": Shares(max_samples=None, every=8),
+    "full": Shares(max_samples=None, every=1, whole_images=False),
+    "light": Shares(max_samples=1024, every=2, whole_images=True),
 }
 
 

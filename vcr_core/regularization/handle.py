@@ -111,10 +111,10 @@ class Regularization:
         """
         if any(layer.ran for layer in self._layers.values()):
             self._penalty = None
+            self._step += 1
         values = {name: layer.collect() for name, layer in self._layers.items()}
         if not any(values.values()):
             return torch.zeros(()) if self._penalty is None else self._penalty
-        self._step += 1
         self._require_all_ran()
         names = [name for name, each in values.items() for _ in each]
         pending = [value for each in values.values() for value in each]
@@ -218,7 +218,7 @@ class Regularization:
             self._choose(name)
         self._step = state.get("", 0)
         for name, layer in self._layers.items():
-            layer.step = state.get(name, 0)
+            layer.go_to(state.get(name, 0))
 
     def remove(self) -> None:
         """Take the regulariser off the model, without a trace. May be called twice."""

@@ -67,9 +67,12 @@ class AttachedLayer:
     def collect(self) -> list[Tensor]:
         """The pending penalties, which are pending no longer: the end of a step's forwards."""
         pending, self.pending = self.pending, []
-        self.step += self.ran
-        self.resting, self.ran = self._rests_at(self.step), False
+        self.go_to(self.step + self.ran)
         return pending
+
+    def go_to(self, step: int) -> None:
+        """The next forwards belong to ``step``."""
+        self.step, self.ran, self.resting = step, False, self._rests_at(step)
 
     def __call__(self, module: nn.Module, args: Any, output: Any) -> Any:
         """Forward hook: ``None`` where the output stays as it is."""
