@@ -30,6 +30,7 @@ from vcr_core.regularization.bench import take_turns
 from vcr_core.training.experiment import prepare
 from vcr_core.training.loop import train
 
+LABS = ("sprites-shape", "digits-parity", "fashion-coarse")
 # name: (samples, taken in whole images; interval; strength at those steps relative to every step)
 # "none" is the twin without the penalty
 ESTIMATORS: dict[str, tuple[int | None, int, float]] = {
@@ -49,8 +50,12 @@ ESTIMATORS: dict[str, tuple[int | None, int, float]] = {
 class Silence:
     """A channel that nobody listens to."""
 
-    def __getattr__(self, name: str) -> Callable[..., tuple[()]]:
-        return lambda *args, **kwargs: ()
+    def commands(self, step: int) -> tuple[()]:
+        """Nobody asks for anything."""
+        return ()
+
+    def __getattr__(self, name: str) -> Callable[..., None]:
+        return lambda *args, **kwargs: None
 
 
 def one_run(preset: str, estimator: str, seed: int) -> dict[str, Any]:
@@ -127,7 +132,7 @@ def summary(runs: Sequence[dict[str, Any]]) -> dict[str, Any]:
         for run in runs
     }
     table: dict[str, Any] = {}
-    for preset in PRESETS:
+    for preset in LABS:
         for estimator in ESTIMATORS:
             seeds = [s for p, e, s in score if (p, e) == (preset, estimator)]
             seeds = [s for s in seeds if {(preset, "none", s), (preset, "full", s)} <= score.keys()]
@@ -155,7 +160,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument("--seeds", type=int, nargs="*", default=list(range(5)))
-    parser.add_argument("--presets", nargs="*", default=list(PRESETS))
+    parser.add_argument("--presets", nargs="*", default=LABS)
     parser.add_argument("--estimators", nargs="*", default=list(ESTIMATORS))
     parser.add_argument("--times", action="store_true", help="measure step ratios instead")
     parser.add_argument("--networks", type=int, nargs="*", default=[0, 1, 2])

@@ -226,8 +226,8 @@ class RegularizerConfig(Section):
     budget: Budget = setting(
         "full",
         "Budget",
-        "'full' looks at every sample of every step; 'light' acts at a few steps only, "
-        "as much stronger there, and costs nearly nothing.",
+        "'full' looks at every sample at every step. 'light' looks at some samples at some steps, "
+        "as much stronger there: cheaper and less exact.",
     )
     rival: Rival = setting(
         "none",
