@@ -3,8 +3,9 @@
     python benchmarks/overhead.py --write
 
 Every step, boundary and evaluation of real runs against a real store is timed. The cost of
-telemetry is what reporting steps take beyond the median plain step, so it contains the moments of
-the features as well as the writing. Shares are of the time of the plain steps alone.
+telemetry is what reporting steps take beyond plain steps, in the mean, so it contains the moments
+of the features as well as the writing. Shares are of the time that all steps would take as plain
+ones. Targets: telemetry, commands and checkpoints together 3 %, probes 25 %.
 """
 
 from __future__ import annotations
@@ -77,7 +78,7 @@ def measure(preset: str, epochs: int) -> dict[str, float]:
             trainer.run()
         kept = len(Folder.of(run).steps())
         store.close()
-    step = statistics.median(trainer.times["plain"])
+    step = statistics.fmean(trainer.times["plain"])
     steps = len(trainer.times["plain"]) + len(trainer.times["reporting"])
     telemetry = sum(seconds - step for seconds in trainer.times["reporting"])
     boundaries = sum(trainer.times["boundary"])

@@ -156,12 +156,13 @@ class Soak:
     # ---------------------------------------------------------------- the rounds
 
     def round(self) -> None:
-        """See a run at work, wait for a random moment, kill, and look at everything."""
+        """Kill at a random moment, in half of the rounds once a run is at work; look at all."""
         self.keep_alive()
         while self.store.count_runs(states=[RunState.QUEUED]) < ALWAYS_WAITING:
             self.runs.append(submit(self.store, CONFIG, auto_resume=True))
         deadline = time.monotonic() + LONGEST_ROUND_SECONDS
-        while not self.store.count_runs(states=[RunState.RUNNING]):
+        patient = self.chance.random() < 0.5  # else it may strike while workers start
+        while patient and not self.store.count_runs(states=[RunState.RUNNING]):
             self.look()
             if time.monotonic() > deadline:
                 self.violations.append(f"no run began for {LONGEST_ROUND_SECONDS:.0f} s")
@@ -319,6 +320,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=int(time.time()))
     parser.add_argument("--output", type=Path, default=DEFAULT_OUTPUT)
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended from outside"))  # end our processes
     limits = {"rounds": options.rounds, "seconds": options.seconds, "seed": options.seed}
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         if options.postgres:

@@ -33,8 +33,10 @@ def find_programs() -> Path | None:
 class PostgresServer:
     """Runs under an account that is not root, which PostgreSQL refuses."""
 
-    def __init__(self, programs: Path) -> None:
+    def __init__(self, programs: Path, *, durable: bool = False) -> None:
+        """Start one. Only a ``durable`` one waits for the disk, as a real one does."""
         self._programs = programs
+        self._durable = durable
         self._account: dict[str, Any] = {}
         self.folder = Path(tempfile.mkdtemp(prefix="vcr-lab-postgres-"))
         if os.geteuid() == 0:
@@ -66,7 +68,8 @@ class PostgresServer:
 
     def start(self) -> None:
         """Start and wait until it answers."""
-        options = ["-D", str(self.folder / "data"), "-p", str(self.port), "-c", "fsync=off"]
+        fsync = "fsync=on" if self._durable else "fsync=off"
+        options = ["-D", str(self.folder / "data"), "-p", str(self.port), "-c", fsync]
         options += [
             "-c",
             "listen_addresses=127.0.0.1",

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import time
 
 import pytest
 
 from vcr_core.config import RunConfig
-from vcr_core.execution.devices import Slot
+from vcr_core.execution.devices import Slot, machine
 from vcr_core.execution.guard import FRUITLESS_TRIES, SILENCE_SECONDS, Guard
 from vcr_core.execution.limits import Limits
 from vcr_core.store import CommandKind, RunState, Store
@@ -107,6 +110,20 @@ def test_silence_is_a_beat_that_does_not_change_whatever_clock_wrote_it(
     run = store.run(run_id)
     assert run.state is RunState.INTERRUPTED
     assert "its worker has fallen silent" in (run.error or "")
+
+
+def test_a_run_of_a_former_dispatcher_is_given_up_at_once_where_its_worker_is_known_to_be_dead(
+    store: Store,
+) -> None:
+    with subprocess.Popen([sys.executable, "-c", ""]) as ended:
+        pass
+    dead = begin(store, worker=f"{machine()}:{ended.pid}")
+    alive = begin(store, worker=f"{machine()}:{os.getpid()}")
+    elsewhere = begin(store, worker=f"another machine:{ended.pid}")
+    Guard(store, Limits()).look([])
+    assert "its worker died" in (store.run(dead).error or "")
+    states = [store.run(run_id).state for run_id in (dead, alive, elsewhere)]
+    assert states == [RunState.INTERRUPTED, RunState.RUNNING, RunState.RUNNING]
 
 
 def test_an_interrupted_run_goes_on_by_itself_if_it_is_meant_to(store: Store) -> None:

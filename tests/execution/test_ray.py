@@ -83,6 +83,11 @@ def shared_store(postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator
     opened.close()
 
 
+def command_lines() -> list[str]:
+    """Of all processes of this machine."""
+    return [" ".join(found.info["cmdline"] or ()) for found in psutil.process_iter(["cmdline"])]
+
+
 def is_on(node: Any, run: Run) -> bool:
     """Whether the run's worker is a process of a node."""
     raylet = node.all_processes["raylet"][0].process.pid
@@ -122,6 +127,7 @@ def test_sixteen_runs_on_two_nodes_finish_once_each_although_one_node_dies(
             return [run for run in active if run.step > 0 and is_on(node, run)]
 
         wait_until(lambda: training(head) and len(training(second)) == 2)
+        assert not any("battery%40staple" in words for words in command_lines())
         struck = [run.id for run in training(second)]
         cluster.remove_node(second, allow_graceful=False)
         wait_until(lambda: all(shared_store.run(run_id).state.is_over for run_id in runs))

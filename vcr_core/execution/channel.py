@@ -14,7 +14,8 @@ from vcr_core.errors import RunTakenError, StoreError, UnknownRunError
 from vcr_core.store import Command, CommandKind, CommandSource, Report, Run, RunState, Store
 
 FLUSH_SECONDS = 0.25
-POLL_SECONDS = 0.05
+POLL_SECONDS = 0.1
+FIRST_PAUSE_SECONDS = 0.05
 BEAT_SECONDS = 1.0
 #: So long a run waits for a store that does not answer, before it gives up.
 PATIENCE_SECONDS = 60.0
@@ -159,7 +160,7 @@ class StoreChannel:
         )
 
     def commands(self, step: int) -> Sequence[Command]:
-        """What was asked since the last call; looks into the store every 50 ms at most.
+        """What was asked since the last call; looks into the store ten times a second at most.
 
         New commands wait until all is done again that an earlier attempt applied or reported.
         """
@@ -249,7 +250,7 @@ class StoreChannel:
             RunTakenError: another worker has the run.
         """
         give_up = time.monotonic() + PATIENCE_SECONDS
-        pause = POLL_SECONDS
+        pause = FIRST_PAUSE_SECONDS
         while True:
             try:
                 return action()

@@ -14,6 +14,7 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cache
+from pathlib import Path
 
 import psutil
 
@@ -99,5 +100,26 @@ def _count_cuda_devices() -> int:
 
 @cache
 def machine() -> str:
-    """What tells this machine from others: process numbers mean something on the same one only."""
-    return f"{socket.gethostname()} {uuid.getnode():x}"
+    """What tells this machine from others: process numbers mean something on the same one only.
+
+    Containers of one host number their processes apart, so each counts as a machine.
+    """
+    return f"{socket.gethostname()} {uuid.getnode():x} {_numbering()}".strip()
+
+
+def _numbering() -> str:
+    """The name of Linux's list of processes that we are in; "" where there is one only."""
+    try:
+        return Path("/proc/self/ns/pid").readlink().name
+    except OSError:
+        return ""
+
+
+def process_is_dead(where: str, pid: int) -> bool:
+    """Whether a process of the machine ``where`` is known to be no more."""
+    if where != machine():
+        return False
+    try:
+        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True

@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Iterable
 
+from vcr_core.execution.devices import process_is_dead
 from vcr_core.execution.limits import Limits
 from vcr_core.execution.queue import ACTIVE
 from vcr_core.execution.workers import Worker
@@ -40,6 +41,8 @@ class Guard:
             worker = ours.get(run.id)
             if worker is not None:
                 self._check_ours(run, worker)
+            elif worker_is_dead(run.worker):
+                self._interrupt(run, "its worker died", "")
             elif self._pulse.silence(run.id, (run.heartbeat_at, run.attempt)) > SILENCE_SECONDS:
                 self._interrupt(run, "its worker has fallen silent", "")
             else:
@@ -116,3 +119,9 @@ class Guard:
             finished_at=time.time(),
             error=error,
         )
+
+
+def worker_is_dead(name: str) -> bool:
+    """Whether a worker, ``machine:pid``, is known to be dead: one of this machine can be."""
+    where, _, pid = name.rpartition(":")
+    return pid.isdigit() and process_is_dead(where, int(pid))

@@ -9,11 +9,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
-import psutil
-
 from vcr_core import paths
 from vcr_core.config import RunConfig, override
-from vcr_core.execution.devices import machine, threads_per_worker
+from vcr_core.execution.devices import process_is_dead, threads_per_worker
 from vcr_core.execution.limits import load_limits
 from vcr_core.store import RunState, Store
 
@@ -87,13 +85,7 @@ def dispatcher_alive(store: Store) -> bool:
 
 def holder_is_dead(detail: Mapping[str, Any]) -> bool:
     """Whether a lease's holder was a process of this machine that is no more."""
-    if detail.get("machine") != machine():
-        return False
-    try:
-        process = psutil.Process(int(detail.get("pid", 0)))
-    except psutil.NoSuchProcess:
-        return True
-    return process.status() == psutil.STATUS_ZOMBIE
+    return process_is_dead(str(detail.get("machine")), int(detail.get("pid", 0)))
 
 
 def ensure_dispatcher(store: Store, *, owner_pid: int | None = None, delay: float = 0.0) -> None:

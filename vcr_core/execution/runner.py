@@ -59,8 +59,6 @@ def _carry_out(
     torch.set_num_threads(config.execution.threads or threads_per_worker())
     folder = Folder.of(run)
     start = folder.newest()
-    ranks = join_processes(config)
-    experiment = prepare(config, processes=ranks.size if ranks else 1)
     channel = StoreChannel(
         store,
         run,
@@ -69,8 +67,10 @@ def _carry_out(
         on_progress=on_progress,
         interruption=interruption,
     )
-    heard = channel if ranks is None else SharedChannel(ranks, channel)
-    with channel, Keeper(folder, on_kept=channel.kept) as keeper:
+    with channel, Keeper(folder, on_kept=channel.kept) as keeper:  # beats while data are prepared
+        ranks = join_processes(config)
+        experiment = prepare(config, processes=ranks.size if ranks else 1)
+        heard = channel if ranks is None else SharedChannel(ranks, channel)
         outcome = train(experiment, heard, keeper=keeper, start=start, ranks=ranks)
     result: dict[str, Any] = {}
     error = None

@@ -9,7 +9,6 @@ the store only for what comes from elsewhere. Its log goes to a file.
 from __future__ import annotations
 
 import signal
-import socket
 import threading
 import uuid
 from collections.abc import Sequence
@@ -20,7 +19,7 @@ from typing import Protocol
 import psutil
 
 from vcr_core import paths
-from vcr_core.execution.devices import Slot, local_slots, threads_per_worker
+from vcr_core.execution.devices import Slot, local_slots, machine, threads_per_worker
 from vcr_core.execution.launch import start_detached
 
 READY, OVER = "ready", "over"
@@ -39,7 +38,7 @@ class Worker(Protocol):
 
     @property
     def name(self) -> str:
-        """``host:pid``, as it stands in the run's row; "" until that is known."""
+        """``machine:pid``, as it stands in the run's row; "" until that is known."""
 
     @property
     def was_ready(self) -> bool:
@@ -133,7 +132,7 @@ class LocalWorker:
                 environment={**slot.environment, "VCR_LAB_STORE": store_url},
                 talks=True,
             )
-        self.name = f"{socket.gethostname()}:{self._process.pid}"
+        self.name = f"{machine()}:{self._process.pid}"
         threading.Thread(target=self._listen, name=f"listen to {self.name}", daemon=True).start()
 
     def _listen(self) -> None:

@@ -10,7 +10,7 @@ from vcr_core.config import RunConfig
 #: At these shares of a run it is decided anew how many of the planned probes are worth making.
 REVIEWS = (1 / 16, 1 / 4, 1 / 2)
 MOST_GRADIENTS = 8
-STEPS_PER_GRADIENT = 50  # a gradient ratio costs about one more backward: at most 2 % of them
+STEPS_PER_GRADIENT = 75  # a gradient ratio costs about one more backward: about 0.6 % in all
 #: Shorter runs are over before a probe too many is noticed.
 SHORTEST_REVIEWED = 100
 
