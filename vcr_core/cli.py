@@ -22,7 +22,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 import vcr_core
-from vcr_core.commands import dispatcher, export, housekeeping, mirror, runs, sweep
+from vcr_core.commands import dispatcher, export, housekeeping, mirror, probe, runs, sweep
 from vcr_core.commands.dispatcher import RAY_HELP, use_cluster
 from vcr_core.config import RunConfig, override
 from vcr_core.datasets.catalog import FOLDER
@@ -52,6 +52,7 @@ housekeeping.register(app)
 export.register(app)
 mirror.register(app)
 runs.register(app)
+probe.register(app)
 
 
 def main() -> None:

@@ -71,7 +71,8 @@ def parse(command: Any, words: list[str]) -> dict[str, list[str]]:
     for word in rest:
         name, equals, value = word.partition("=")
         if not word.startswith("-"):
-            found.setdefault(arguments.pop(0), []).append(word)
+            many = known[arguments[0]].nargs == -1
+            found.setdefault(arguments[0] if many else arguments.pop(0), []).append(word)
             continue
         assert name in known, f"vcr-lab {command.name} has no option {name}"
         takes_value = not known[name].is_flag
