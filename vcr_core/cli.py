@@ -14,7 +14,7 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 from rich.console import Console
@@ -55,13 +55,35 @@ runs.register(app)
 probe.register(app)
 
 
+# What typer raises for words that make no command: its own class or click's, by its version.
+UsageError: type[Exception] = typer.BadParameter.__bases__[0]
+
+
 def main() -> None:
     """Entry point of ``vcr-lab``."""
     try:
-        app()
+        sys.exit(app(standalone_mode=False) or 0)
     except VcrLabError as error:
-        print(f"vcr-lab: {' '.join(str(error).splitlines())}", file=sys.stderr)
-        sys.exit(2)
+        _refuse(str(error))
+    except UsageError as error:
+        _refuse(_what_to_write(error))
+    except (typer.Abort, KeyboardInterrupt):
+        sys.exit(130)
+
+
+def _refuse(why: str) -> NoReturn:
+    """End with one line and exit code 2; without the line where help was printed instead."""
+    if why:
+        print(f"vcr-lab: {' '.join(why.split())}", file=sys.stderr)
+    sys.exit(2)
+
+
+def _what_to_write(error: Any) -> str:
+    """A usage error in one line; "" where the command was shown with its help."""
+    words = str(error.format_message()).strip().rstrip(".")
+    path = error.ctx.command_path if error.ctx is not None else ""
+    command = path.replace("python -m vcr_core", "vcr-lab") or "vcr-lab"
+    return words and f"{words}: see `{command} --help`"
 
 
 @app.command("app")

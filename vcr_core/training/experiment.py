@@ -239,7 +239,7 @@ def pick_device(name: str) -> torch.device:
     }
     if name == "auto":
         name = next(device for device, there in present.items() if there)
-    if not present[name]:
+    if not present.get(name, False):
         there = ", ".join(device for device, is_there in present.items() if is_there)
         raise ConfigError(
             f"expected a device of this machine ({there}), got '{name}'", field="execution.device"
