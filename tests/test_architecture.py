@@ -31,7 +31,7 @@ TORCH_FREE = (
     "vcr_core.cli",
     "app.setup",
     "app.live_page",
-    "app.run_table",
+    "app.runs_page",
 )
 
 

@@ -199,17 +199,6 @@ def test_pause_and_stop_reach_both_twins(page: AppTest, store: Store) -> None:
         assert kinds == [CommandKind.PAUSE, CommandKind.STOP]
 
 
-def test_the_runs_page_lists_runs_or_says_what_to_do(page: AppTest, store: Store) -> None:
-    page.run().switch_page("../pages/runs.py").run()
-    assert not page.exception
-    assert "Start pair" in page.info[0].value
-    finished_pair(store)
-    page.run()
-    table = page.dataframe[0].value
-    assert set(table["state"]) == {"finished"}
-    assert table["source"].tolist() == [0.99, 0.99]
-
-
 def test_a_file_that_is_no_store_is_said_without_a_traceback(
     page: AppTest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

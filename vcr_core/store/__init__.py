@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from vcr_core.store.listing import RunFacets, RunFilter, RunOrder, RunPage, mean_transfer
 from vcr_core.store.records import (
     Command,
     CommandKind,
@@ -26,11 +27,16 @@ __all__ = [
     "Report",
     "Role",
     "Run",
+    "RunFacets",
+    "RunFilter",
+    "RunOrder",
+    "RunPage",
     "RunState",
     "RunSummary",
     "SilenceWatch",
     "Snapshot",
     "Store",
     "Study",
+    "mean_transfer",
     "open_store",
 ]

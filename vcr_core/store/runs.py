@@ -92,7 +92,7 @@ class RunRows(Connected):
             row = connection.execute(select(_runs).where(_runs.c.id == run_id)).one_or_none()
         if row is None:
             raise unknown_run(run_id)
-        return _run(row)
+        return as_run(row)
 
     def runs(
         self,
@@ -114,7 +114,7 @@ class RunRows(Connected):
             include_deleted=include_deleted,
         )
         with self._reading() as connection:
-            return [_run(row) for row in connection.execute(query.limit(limit))]
+            return [as_run(row) for row in connection.execute(query.limit(limit))]
 
     def summaries(
         self,
@@ -343,7 +343,8 @@ def _summary(row: Row[Any]) -> RunSummary:
     return RunSummary(*values)
 
 
-def _run(row: Row[Any]) -> Run:
+def as_run(row: Row[*tuple[Any, ...]]) -> Run:
+    """A whole row of the table as a record."""
     values = row._asdict()
     return Run(
         **{
