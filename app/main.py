@@ -13,6 +13,7 @@ import pandas as pd  # noqa: E402, F401  plotly imports it lazily: sessions that
 import streamlit as st  # noqa: E402
 
 from app.state import lab_store, open_lab  # noqa: E402
+from app.texts import tr  # noqa: E402
 from vcr_core.errors import StoreError  # noqa: E402
 
 st.set_page_config(page_title="VCR Lab", page_icon="🎛️", layout="wide")
@@ -23,10 +24,21 @@ except StoreError as error:
     st.error(f"**The store cannot be used.** {error}")
     st.stop()
 open_lab()
+PAGES = (
+    ("lab", "Lab", ":material/science:"),
+    ("runs", "Runs", ":material/list:"),
+    ("compare", "Compare", ":material/compare_arrows:"),
+)
 page = st.navigation(
     [
-        st.Page(ROOT / "pages" / "lab.py", title="Lab", icon=":material/science:", default=True),
-        st.Page(ROOT / "pages" / "runs.py", title="Runs", icon=":material/list:", url_path="runs"),
+        st.Page(
+            ROOT / "pages" / f"{name}.py",
+            title=tr(title),
+            icon=icon,
+            default=name == "lab",
+            url_path="" if name == "lab" else name,
+        )
+        for name, title, icon in PAGES
     ],
     position="top",
 )

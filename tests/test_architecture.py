@@ -20,6 +20,7 @@ TORCH_FREE = (
     "vcr_core.execution.dispatcher",
     "vcr_core.execution.doctor",
     "vcr_core.figures",
+    "vcr_core.comparison",
     "vcr_core.figures.sweep",
     "vcr_core.sweeps",
     "vcr_core.commands.sweep",
@@ -31,6 +32,7 @@ TORCH_FREE = (
     "vcr_core.cli",
     "app.setup",
     "app.live_page",
+    "app.compare_page",
     "app.runs_page",
 )
 

@@ -37,7 +37,12 @@ Choose = Callable[[str, Any], None]
 
 
 def live_view(
-    view: View, *, store: Store, key: str = "live-view", on_choose: Choose | None = None
+    view: View,
+    *,
+    store: Store,
+    key: str = "live-view",
+    on_choose: Choose | None = None,
+    feed: Feed | None = None,
 ) -> None:
     """Show charts and keep them up to date: call it once per tick, with the same ``key``.
 
@@ -45,7 +50,7 @@ def live_view(
     may be passed at any time; what did not change is not touched. ``on_choose(name, value)`` hears
     what was clicked inside: ``layer``, ``step``, or the id of a choice.
     """
-    feed = st.session_state.setdefault(f"{key}/feed", Feed())
+    feed = feed or st.session_state.setdefault(f"{key}/feed", Feed())
     message = feed.next_message(view, store)
     if "spec" in message:
         message["spec"]["plotly"] = _plotly_path()

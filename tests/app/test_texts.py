@@ -12,7 +12,9 @@ import pytest
 from app.controls import KNOBS
 from app.live_page import MATRICES, ORDERS
 from app.live_view.words import WORDS, translated_chart
+from app.run_list.component import WORDS as LIST_WORDS
 from app.texts import catalogue
+from vcr_core.comparison import difference_chart, matrix_chart
 from vcr_core.config import fields
 from vcr_core.figures import Chart, charts, drawing, history
 from vcr_core.figures.parts import RunLine
@@ -72,6 +74,9 @@ def all_charts() -> list[Chart]:
         charts.rank_chart(LINES),
         charts.loss_chart(LINES),
         charts.penalty_chart(LINES),
+        matrix_chart(LINES, "x", matrix="covariance", clustered=False),
+        matrix_chart(LINES, "x", matrix="correlation", clustered=True),
+        difference_chart(LINES, LINES[0], "x", matrix="correlation", clustered=True),
     ]
 
 
@@ -87,7 +92,12 @@ def of_chart(chart: Chart) -> Iterator[str]:
 
 def sentences() -> set[str]:
     """Every English sentence that the page can show."""
-    found = set(WORDS.values()) | set(SENTENCES.values()) | {history.MARK_TEXT}
+    found = (
+        set(WORDS.values())
+        | set(LIST_WORDS.values())
+        | set(SENTENCES.values())
+        | {history.MARK_TEXT}
+    )
     for folder in ("app", "pages"):
         for path in (ROOT / folder).rglob("*.py"):
             found |= set(said(path))

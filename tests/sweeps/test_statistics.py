@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from vcr_core.statistics import pareto_front
 from vcr_core.sweeps import estimate, paired_difference
-from vcr_core.sweeps.statistics import pareto_front
 
 
 @pytest.mark.parametrize("n", [2, 3, 5, 20])

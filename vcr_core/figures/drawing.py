@@ -7,6 +7,7 @@ looks the same live, in a notebook and in an export. Plotly itself is not needed
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from html import escape
 from typing import Any
 
 from vcr_core.figures.derived import BINS, WIDEST_SPREAD
@@ -28,9 +29,9 @@ def draw_trace(trace: Trace, *, compact: bool = False) -> Drawing:
     drawing: Drawing = {
         "type": "scatter",
         "mode": "lines",
-        "name": trace.label,
+        "name": as_text(trace.label),
         "line": {"color": f"${trace.run.tone}", "dash": trace.run.dash, "width": 2.4},
-        "hovertemplate": f"{trace.label} <b>%{{y}}</b><extra></extra>",
+        "hovertemplate": f"{as_text(trace.label)} <b>%{{y}}</b><extra></extra>",
         "connectgaps": True,
     }
     if trace.kind in {"band", "band-edge"}:
@@ -46,10 +47,15 @@ def draw_trace(trace: Trace, *, compact: bool = False) -> Drawing:
     return drawing
 
 
+def as_text(label: str) -> str:
+    """A label in which Plotly sees neither markup nor places to fill in."""
+    return escape(label, quote=False).replace("%{", "%&#123;")
+
+
 def _heatmap(trace: Trace) -> Drawing:
     return {
         "type": "heatmap",
-        "name": trace.label,
+        "name": as_text(trace.label),
         "colorscale": "$diverging",
         "showscale": False,
         "hovertemplate": "features %{y} and %{x}: <b>%{z:.3f}</b><extra></extra>",

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vcr_core.figures.drawing import draw_layout, draw_marks, draw_trace, shows_steps
+from vcr_core.figures.drawing import as_text, draw_layout, draw_marks, draw_trace, shows_steps
 from vcr_core.figures.history import Array, History, Series, colour_limit
 from vcr_core.figures.parts import ArrayKey, Chart, Panel, SeriesKey, Trace
 from vcr_core.figures.theme import FONT, THEMES, Theme, ThemeName, resolve
@@ -53,8 +53,8 @@ def to_figure(chart: Chart, history: History, *, theme: ThemeName = "light") -> 
 
 
 def _title(panel: Panel) -> str:
-    tag = f"<span style='font-size:11px'>{panel.tag}</span><br>" if panel.tag else ""
-    return f"{tag}<b>{panel.title}</b>"
+    tag = f"<span style='font-size:11px'>{as_text(panel.tag)}</span><br>" if panel.tag else ""
+    return f"{tag}<b>{as_text(panel.title)}</b>"
 
 
 def _page(chart: Chart, palette: Theme, rows: int) -> dict[str, Any]:

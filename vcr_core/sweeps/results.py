@@ -10,16 +10,16 @@ from dataclasses import asdict, dataclass, replace
 from io import StringIO
 from typing import Any
 
-from vcr_core.store import Run, RunState, Store
-from vcr_core.sweeps.records import Kind, Trial, TrialState, read_trials
-from vcr_core.sweeps.spec import Study
-from vcr_core.sweeps.statistics import (
+from vcr_core.statistics import (
     Difference,
     Estimate,
     estimate,
     paired_difference,
     pareto_front,
 )
+from vcr_core.store import Run, RunState, Store
+from vcr_core.sweeps.records import Kind, Trial, TrialState, read_trials
+from vcr_core.sweeps.spec import Study
 from vcr_core.sweeps.studies import find_study, runs_of
 
 SOURCE = "source"

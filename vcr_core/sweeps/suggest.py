@@ -23,11 +23,11 @@ from typing import Any
 
 from vcr_core.config import RunConfig, override
 from vcr_core.errors import ConfigError
+from vcr_core.statistics import Difference
 from vcr_core.store import Store
 from vcr_core.sweeps.driver import Watch, run_study
 from vcr_core.sweeps.results import MEAN, SOURCE, Row, StudyTable, study_table
 from vcr_core.sweeps.spec import Span, Study, make_study
-from vcr_core.sweeps.statistics import Difference
 
 VARIANCE, COVARIANCE = "regularizer.variance_weight", "regularizer.covariance_weight"
 LOWEST, HIGHEST = 0.01, 100.0

@@ -60,7 +60,7 @@ def paired_difference(
     )
 
 
-def t_quantile(probability: float, degrees: int) -> float:
+def t_quantile(probability: float, degrees: float) -> float:
     """The quantile of Student's t distribution."""
     from scipy.special import stdtrit
 
