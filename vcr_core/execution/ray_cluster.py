@@ -140,14 +140,11 @@ class Trainer:
     """A worker on a node of the cluster, as a Ray actor."""
 
     def __init__(self, store_url: str, threads: int) -> None:
-        from vcr_core.execution.worker import PREPARATIONS
         from vcr_core.presets import DEFAULT_PRESET, PRESETS
         from vcr_core.store import open_store
         from vcr_core.training.warmup import warm_up
 
         warm_up(PRESETS[DEFAULT_PRESET].config, threads=threads)
-        for prepare in PREPARATIONS:
-            prepare()
         self._store = open_store(store_url)
 
     def name(self) -> str:

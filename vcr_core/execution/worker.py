@@ -14,10 +14,8 @@ import queue
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from contextlib import suppress
-from functools import partial
-from importlib import import_module
 from typing import TextIO
 
 from vcr_core.errors import VcrLabError
@@ -27,10 +25,6 @@ from vcr_core.presets import DEFAULT_PRESET, PRESETS
 from vcr_core.store import Store, open_store
 from vcr_core.training.warmup import warm_up
 
-PREPARATIONS: tuple[Callable[[], object], ...] = (
-    partial(import_module, "sklearn.datasets"),
-    partial(import_module, "torchvision.datasets"),
-)
 log = logging.getLogger("vcr_lab.worker")
 
 
@@ -38,22 +32,14 @@ Waiting = queue.SimpleQueue[str | None]  # may be put into by a signal's handler
 
 
 def serve(store: Store, threads: int, dispatcher: TextIO) -> None:
-    """Carry out runs until the input ends. A run that fails does not end the worker.
-
-    While no run waits, what other presets need is made ready, a piece at a time.
-    """
+    """Carry out runs until the input ends. A run that fails does not end the worker."""
     warm_up(PRESETS[DEFAULT_PRESET].config, threads=threads)
     log.info("ready")
     waiting = run_ids(sys.stdin)
     interruption = leave_on_signal(waiting)
     say(READY, dispatcher)
-    preparations = list(PREPARATIONS)
     while True:
-        try:
-            run_id = waiting.get(block=not preparations)
-        except queue.Empty:
-            preparations.pop(0)()
-            continue
+        run_id = waiting.get()
         if run_id is None or interruption.is_set():
             return
         carry_out(store, run_id, interruption)
