@@ -16,7 +16,7 @@ import math
 import statistics
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from regularizer import machine
@@ -31,19 +31,35 @@ from vcr_core.training.experiment import prepare
 from vcr_core.training.loop import train
 
 LABS = ("sprites-shape", "digits-parity", "fashion-coarse")
-# name: (samples, taken in whole images; interval; strength at those steps relative to every step)
-# "none" is the twin without the penalty
-ESTIMATORS: dict[str, tuple[int | None, int, float]] = {
-    "none": (None, 1, 0),
-    "full": (None, 1, 1),
-    "1024 samples": (1024, 1, 1),
-    "1024 samples, every 2nd step, x2": (1024, 2, 2),
-    "1024 samples, every 4th step, x1": (1024, 4, 1),
-    "1024 samples, every 4th step, x2": (1024, 4, 2),
-    "1024 samples, every 4th step, x4": (1024, 4, 4),
-    "1024 samples, every 8th step, x1": (1024, 8, 1),
-    "1024 samples, every 8th step, x8": (1024, 8, 8),
-    "1024 samples, every 24th step, x1": (1024, 24, 1),
+
+
+class Estimator(NamedTuple):
+    """Which samples at which steps, and how strong there relative to every sample and step."""
+
+    samples: int | None = None
+    whole_images: bool = False
+    every: int = 1
+    strength: float = 1
+
+
+FULL, WITHOUT = "full", "none"  # the second is the twin without the penalty
+ESTIMATORS: dict[str, Estimator] = {
+    WITHOUT: Estimator(strength=0),
+    FULL: Estimator(),
+    "1024 drawn": Estimator(1024),
+    "4096 drawn": Estimator(4096),
+    "1024 drawn, every 2nd step, x2": Estimator(1024, every=2, strength=2),
+    "1024 drawn, every 4th step, x4": Estimator(1024, every=4, strength=4),
+    "all, every 2nd step, x2": Estimator(every=2, strength=2),
+    "all, every 4th step, x4": Estimator(every=4, strength=4),
+    "1024 in whole images": Estimator(1024, True),
+    "1024 in whole images, every 2nd step, x2": Estimator(1024, True, 2, 2),
+    "1024 in whole images, every 4th step, x1": Estimator(1024, True, 4, 1),
+    "1024 in whole images, every 4th step, x2": Estimator(1024, True, 4, 2),
+    "1024 in whole images, every 4th step, x4": Estimator(1024, True, 4, 4),
+    "1024 in whole images, every 8th step, x1": Estimator(1024, True, 8, 1),
+    "1024 in whole images, every 8th step, x8": Estimator(1024, True, 8, 8),
+    "1024 in whole images, every 24th step, x1": Estimator(1024, True, 24, 1),
 }
 
 
@@ -62,8 +78,8 @@ def one_run(preset: str, estimator: str, seed: int) -> dict[str, Any]:
     """Train a preset with an estimator; its source and probe accuracies at the end."""
     config = override(PRESETS[preset].config, {"seed": seed, "telemetry.reports": 2})
     config = override(config, {"telemetry.snapshots": 1, "transfer.probes": 1})
-    config = config.baseline() if estimator == "none" else config
-    experiment = with_estimator(config, *ESTIMATORS[estimator])
+    config = config.baseline() if estimator == WITHOUT else config
+    experiment = with_estimator(config, ESTIMATORS[estimator])
     outcome = train(experiment, Silence())
     return {
         "preset": preset,
@@ -75,39 +91,44 @@ def one_run(preset: str, estimator: str, seed: int) -> dict[str, Any]:
     }
 
 
-def with_estimator(config: RunConfig, samples: int | None, every: int, strength: float) -> Any:
+def with_estimator(config: RunConfig, estimator: Estimator) -> Any:
     """The experiment of ``config`` with another share of samples and steps."""
     experiment = prepare(config)
     experiment.regularization.remove()
     settings = config.regularizer
     handle = attach(
         experiment.model,
-        variance_weight=settings.variance_weight * strength / every,
-        covariance_weight=settings.covariance_weight * strength / every,
+        variance_weight=settings.variance_weight * estimator.strength / estimator.every,
+        covariance_weight=settings.covariance_weight * estimator.strength / estimator.every,
         layers=config.layer_names,
         target_std=settings.target_std,
         eps=settings.eps,
-        max_samples=samples,
-        every=every,
-        whole_images=True,
+        max_samples=estimator.samples,
+        every=estimator.every,
+        whole_images=estimator.whole_images,
         seed=config.seed,
     )
     return dataclasses.replace(experiment, regularization=handle)
 
 
 def step_ratio(estimator: str, network: tuple[Any, ...], trials: int) -> dict[str, float]:
-    """Time of ``every`` steps with the estimator divided by as many without."""
+    """Time of as many steps as its interval with the estimator divided by as many without."""
     label, name, shape, batch = network
-    samples, every, _ = ESTIMATORS[estimator]
+    chosen = ESTIMATORS[estimator]
     model = models.build(name, in_shape=shape, num_classes=4, seed=0).train()
     twin = models.build(name, in_shape=shape, num_classes=4, seed=0).train()
     steps = {
         "without": training_step(twin, (batch, *shape), 0.0),
         "with": training_step(
-            model, (batch, *shape), 1.0, max_samples=samples, every=every, whole_images=True
+            model,
+            (batch, *shape),
+            1.0,
+            max_samples=chosen.samples,
+            every=chosen.every,
+            whole_images=chosen.whole_images,
         ),
     }
-    contenders = {key: _repeat(step, every) for key, step in steps.items()}
+    contenders = {key: _repeat(step, chosen.every) for key, step in steps.items()}
     times = take_turns(contenders, trials=trials, device="cpu")
     ratios = [one / other for one, other in zip(times["with"], times["without"], strict=True)]
     low, middle, high = (round(x, 3) for x in statistics.quantiles(ratios, n=4))
@@ -135,11 +156,11 @@ def summary(runs: Sequence[dict[str, Any]]) -> dict[str, Any]:
     for preset in LABS:
         for estimator in ESTIMATORS:
             seeds = [s for p, e, s in score if (p, e) == (preset, estimator)]
-            seeds = [s for s in seeds if {(preset, "none", s), (preset, "full", s)} <= score.keys()]
-            if len(seeds) < 2 or estimator == "none":
+            seeds = [s for s in seeds if {(preset, WITHOUT, s), (preset, FULL, s)} <= score.keys()]
+            if len(seeds) < 2 or estimator == WITHOUT:
                 continue
-            gains = [score[preset, estimator, s] - score[preset, "none", s] for s in seeds]
-            changes = [score[preset, estimator, s] - score[preset, "full", s] for s in seeds]
+            gains = [score[preset, estimator, s] - score[preset, WITHOUT, s] for s in seeds]
+            changes = [score[preset, estimator, s] - score[preset, FULL, s] for s in seeds]
             table.setdefault(preset, {})[estimator] = {
                 "n": len(seeds),
                 "gain": round(statistics.fmean(gains), 4),
