@@ -37,7 +37,6 @@ class Estimator(NamedTuple):
     """Which samples at which steps, and how strong there relative to every sample and step."""
 
     samples: int | None = None
-    whole_images: bool = False
     every: int = 1
     strength: float = 1
 
@@ -48,18 +47,11 @@ ESTIMATORS: dict[str, Estimator] = {
     FULL: Estimator(),
     "1024 drawn": Estimator(1024),
     "4096 drawn": Estimator(4096),
-    "1024 drawn, every 2nd step, x2": Estimator(1024, every=2, strength=2),
-    "1024 drawn, every 4th step, x4": Estimator(1024, every=4, strength=4),
-    "all, every 2nd step, x2": Estimator(every=2, strength=2),
     "all, every 4th step, x4": Estimator(every=4, strength=4),
-    "1024 in whole images": Estimator(1024, True),
-    "1024 in whole images, every 2nd step, x2": Estimator(1024, True, 2, 2),
-    "1024 in whole images, every 4th step, x1": Estimator(1024, True, 4, 1),
-    "1024 in whole images, every 4th step, x2": Estimator(1024, True, 4, 2),
-    "1024 in whole images, every 4th step, x4": Estimator(1024, True, 4, 4),
-    "1024 in whole images, every 8th step, x1": Estimator(1024, True, 8, 1),
-    "1024 in whole images, every 8th step, x8": Estimator(1024, True, 8, 8),
-    "1024 in whole images, every 24th step, x1": Estimator(1024, True, 24, 1),
+    "1024 drawn, every 2nd step, x2": Estimator(1024, every=2, strength=2),
+    "1024 drawn, every 4th step, x1": Estimator(1024, every=4, strength=1),
+    "1024 drawn, every 4th step, x4": Estimator(1024, every=4, strength=4),
+    "1024 drawn, every 8th step, x8": Estimator(1024, every=8, strength=8),
 }
 
 
@@ -105,7 +97,6 @@ def with_estimator(config: RunConfig, estimator: Estimator) -> Any:
         eps=settings.eps,
         max_samples=estimator.samples,
         every=estimator.every,
-        whole_images=estimator.whole_images,
         seed=config.seed,
     )
     return dataclasses.replace(experiment, regularization=handle)
@@ -125,7 +116,6 @@ def step_ratio(estimator: str, network: tuple[Any, ...], trials: int) -> dict[st
             1.0,
             max_samples=chosen.samples,
             every=chosen.every,
-            whole_images=chosen.whole_images,
         ),
     }
     contenders = {key: _repeat(step, chosen.every) for key, step in steps.items()}

@@ -131,7 +131,7 @@ def test_the_state_of_other_layers_is_refused() -> None:
 @pytest.mark.parametrize("budget", list(BUDGETS))
 def test_a_budget_is_its_samples_and_steps(budget: str) -> None:
     options = attached(Network(), budget=budget).options["first"]
-    assert (options.max_samples, options.every, options.whole_images) == BUDGETS[budget]
+    assert (options.max_samples, options.every) == BUDGETS[budget]
 
 
 def test_compiled_code_rests_too() -> None:

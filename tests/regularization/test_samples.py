@@ -165,29 +165,3 @@ def test_integer_features_are_refused_with_the_name_of_the_layer() -> None:
     handle.record = True
     with pytest.raises(FeatureError, match="layer '0': expected floating-point features"):
         model(torch.zeros(4, 3, dtype=torch.int64))
-
-
-@pytest.mark.parametrize(
-    ("shape", "samples", "images"),
-    [((9, 6, 4, 3), 30, 3), ((9, 6, 4, 3), 36, 3), ((9, 6, 5), 13, 3), ((9, 6), 4, 4)],
-)
-def test_whole_images_are_the_first_of_the_batch(
-    shape: tuple[int, ...], samples: int, images: int
-) -> None:
-    z = features(*shape)
-    first = z[:images]
-    rows = first if z.ndim == 2 else first.flatten(0, 1) if z.ndim == 3 else _locations(first)
-    actual = our_gradient(z, max_samples=samples, whole_images=True)
-    torch.testing.assert_close(actual, plain_gradient(z, rows), rtol=1e-6, atol=1e-9)
-    assert not actual[images:].any()
-
-
-def test_whole_images_may_be_more_than_there_are() -> None:
-    z = features(9, 6, 4, 3)
-    actual = our_gradient(z, max_samples=10_000, whole_images=True)
-    torch.testing.assert_close(actual, plain_gradient(z, _locations(z)), rtol=1e-6, atol=1e-9)
-
-
-def _locations(z: Tensor) -> Tensor:
-    """(N, C, H, W) as (N * H * W, C)."""
-    return z.permute(0, 2, 3, 1).flatten(0, 2)

@@ -34,7 +34,6 @@ def attach(
     max_samples: int | None = None,
     budget: Budget | None = None,
     every: int = 1,
-    whole_images: bool = False,
     ranks: Ranks = "local",
     nonfinite: NonFinite = "raise",
     layer_factors: Mapping[str, float] | None = None,
@@ -61,8 +60,6 @@ def attach(
             good for nearly nothing (see ``budgets.py``). Sets ``max_samples`` and ``every``.
         every: take the penalty at every k-th step only, k times as strong; the steps in between
             cost nothing.
-        whole_images: with ``max_samples``, take the first images of the batch, whole, instead of
-            drawing samples: faster, nothing is gathered. The batch must be shuffled.
         ranks: "global" takes statistics over all processes of ``torch.distributed`` by one
             all-reduce a layer and undoes DistributedDataParallel's averaging; "local" does neither.
         nonfinite: on NaN or Inf features "raise" an error, or "skip" that layer's penalty.
@@ -73,7 +70,7 @@ def attach(
     settings and ``LayerNotFoundError`` for layers that the model does not have.
     """
     if budget is not None:
-        max_samples, every, whole_images = shares_of(budget)
+        max_samples, every = shares_of(budget)
     options = PenaltyOptions(
         target_std,
         eps,
@@ -85,7 +82,6 @@ def attach(
         ranks,
         nonfinite,
         every,
-        whole_images,
     )
     names = resolve_layers(model, layers)
     factors = factors_of(names, layer_factors or {})

@@ -19,12 +19,11 @@ class Shares(NamedTuple):
 
     max_samples: int | None
     every: int
-    whole_images: bool
 
 
 BUDGETS: Mapping[str, Shares] = {
-    "full": Shares(max_samples=None, every=1, whole_images=False),
-    "light": Shares(max_samples=1024, every=2, whole_images=True),
+    "full": Shares(max_samples=None, every=1),
+    "light": Shares(max_samples=1024, every=4),
 }
 
 

@@ -22,8 +22,8 @@ class VCRLayer(nn.Module):
     Args:
         variance_weight: α ≥ 0 in the convention ``scale``.
         covariance_weight: β ≥ 0 in the convention ``scale``. With both at 0 the input comes back.
-        target_std, eps, threshold, scale, tokens, pooled, max_samples, ranks, nonfinite,
-            whole_images: see ``PenaltyOptions``.
+        target_std, eps, threshold, scale, tokens, pooled, max_samples, ranks, nonfinite: see
+            ``PenaltyOptions``.
         seed: of the generator that chooses the samples, where ``max_samples`` is given.
 
     Shapes: (N, D); (N, T, D), every token a sample; (N, C, H, W), every location a sample.
@@ -46,21 +46,11 @@ class VCRLayer(nn.Module):
         max_samples: int | None = None,
         ranks: Ranks = "local",
         nonfinite: NonFinite = "raise",
-        whole_images: bool = False,
         seed: int = 0,
     ) -> None:
         super().__init__()
         options = PenaltyOptions(
-            target_std,
-            eps,
-            threshold,
-            scale,
-            tokens,
-            pooled,
-            max_samples,
-            ranks,
-            nonfinite,
-            whole_images=whole_images,
+            target_std, eps, threshold, scale, tokens, pooled, max_samples, ranks, nonfinite
         )
         self.strength = Strength(variance_weight, covariance_weight, options)
         self._seed = seed

@@ -25,8 +25,6 @@ class PenaltyOptions(NamedTuple):
     ``max_samples``  a fresh random subset of this many samples each step; ``None`` for all
     ``ranks``        statistics of this process, or of all processes of ``torch.distributed``
     ``every``        take the penalty at every k-th step only, k times as strong; 1 for every step
-    ``whole_images`` draw nothing: take the first images of the batch, whole, that hold so many
-                     samples; a view, nothing is gathered. For shuffled batches
     ``nonfinite``    on NaN or Inf features stop with an error, or leave that layer's penalty out
     """
 
@@ -40,7 +38,6 @@ class PenaltyOptions(NamedTuple):
     ranks: Ranks = "local"
     nonfinite: NonFinite = "raise"
     every: int = 1
-    whole_images: bool = False
 
     @property
     def every_sample(self) -> bool:

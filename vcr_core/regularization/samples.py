@@ -44,7 +44,7 @@ def draw(z: Tensor, options: PenaltyOptions, seed: int) -> Tensor | None:
     Drawn by a generator of its own, made from ``seed``: training's random numbers stay untouched,
     and a checkpoint's recomputation draws the same samples again.
     """
-    if options.max_samples is None or options.whole_images:
+    if options.max_samples is None:
         return None
     total = _candidates(z, options)
     if total <= options.max_samples:
@@ -56,8 +56,7 @@ def draw(z: Tensor, options: PenaltyOptions, seed: int) -> Tensor | None:
 def drawn_count(z: Tensor, options: PenaltyOptions) -> int:
     """How many samples of ``z`` a step uses."""
     total = _candidates(z, options)
-    every = options.max_samples is None or options.whole_images
-    return total if every else min(total, options.max_samples or total)
+    return min(total, options.max_samples or total)
 
 
 def gather(z: Tensor, options: PenaltyOptions, index: Tensor | None) -> Tensor:
@@ -114,16 +113,9 @@ def require_features(z: Tensor, *, layer: str = "") -> None:
 
 def _select(z: Tensor, options: PenaltyOptions) -> Tensor:
     """A view of ``z`` without the images and tokens that do not count."""
-    if options.whole_images and options.max_samples is not None:
-        z = z[: -(-options.max_samples // _samples_per_image(z, options))]
     if z.ndim != 3 or options.tokens == "all":
         return z
     return z[:, :1] if options.tokens == "class" else z[:, 1:]
-
-
-def _samples_per_image(z: Tensor, options: PenaltyOptions) -> int:
-    one = options.pooled or z.ndim == 2 or (z.ndim == 3 and options.tokens == "class")
-    return 1 if one else sample_count(z) // z.shape[0]
 
 
 def _candidates(z: Tensor, options: PenaltyOptions) -> int:
