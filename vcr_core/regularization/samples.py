@@ -64,7 +64,10 @@ def gather(z: Tensor, options: PenaltyOptions, index: Tensor | None) -> Tensor:
     chosen = _select(z, options)
     if options.pooled and chosen.ndim > 2:
         chosen = chosen.mean(dim=_pooled_axes(chosen))
-    return chosen if index is None else chosen[_locate(chosen, index)]
+    if index is None:
+        return chosen
+    view, places = _locate(chosen, index)
+    return view[places]
 
 
 def scatter(
@@ -82,7 +85,8 @@ def scatter(
     elif index is None:
         chosen += gradient.to(z.dtype)
     else:
-        chosen[_locate(chosen, index)] += gradient.to(z.dtype)
+        view, places = _locate(chosen, index)
+        view[places] += gradient.to(z.dtype)
     return total
 
 
@@ -139,13 +143,17 @@ def _spread(gradient: Tensor, z: Tensor, index: Tensor | None) -> Tensor:
     return images
 
 
-def _locate(z: Tensor, index: Tensor) -> tuple[Tensor | slice, ...]:
-    """Advanced indices that read the samples ``index`` of ``z`` as rows (m, D), in any layout."""
+def _locate(z: Tensor, index: Tensor) -> tuple[Tensor, tuple[Tensor | slice, ...]]:
+    """A view of ``z`` and indices that read the samples ``index`` from it as rows (m, D)."""
     if z.ndim == 2:
-        return (index,)
+        return z, (index,)
+    if z.ndim == 3 and z.is_contiguous():
+        return z.view(-1, z.shape[-1]), (index,)
+    if z.ndim == 4 and z.is_contiguous(memory_format=torch.channels_last):
+        return z.permute(0, 2, 3, 1).view(-1, z.shape[1]), (index,)
     sizes = z.shape[1:-1] if z.ndim == 3 else z.shape[2:]
     places: list[Tensor] = []
     for size in reversed(sizes):
         places.insert(0, index % size)
         index = index // size
-    return (index, *places) if z.ndim == 3 else (index, slice(None), *places)
+    return z, (index, *places) if z.ndim == 3 else (index, slice(None), *places)
