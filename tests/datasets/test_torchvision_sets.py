@@ -101,7 +101,7 @@ def test_a_download_that_fails_says_what_was_looked_for_where_and_how_to_place_i
     assert list(tmp_path.iterdir()) in ([], [tmp_path / "vcr-lab-home"])
 
 
-@pytest.mark.parametrize("name", ["imagenet", "places365", "inaturalist"])
+@pytest.mark.parametrize("name", ["imagenet", "places365", "inaturalist", "cars"])
 def test_what_is_not_downloaded_unasked_says_how_to_place_it(name: str, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=rf"it is not there; .*place .* in '{tmp_path / name}'"):
         load(name, cache_folder=tmp_path)

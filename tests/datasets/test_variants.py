@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 import pytest
+import timm
 import torch
 from PIL import Image
 from sklearn.linear_model import LogisticRegression
@@ -15,6 +17,7 @@ from vcr_core.config import RunConfig, override
 from vcr_core.datasets import load, transfer_tasks
 from vcr_core.datasets.corruption_names import CORRUPTIONS, SEVERITIES
 from vcr_core.datasets.corruptions import corrupt
+from vcr_core.datasets.hierarchy import read_hierarchy
 from vcr_core.datasets.long_tail import long_tailed_rows
 from vcr_core.datasets.torchvision_sets import check_classes
 from vcr_core.errors import ConfigError, DataError
@@ -87,7 +90,7 @@ def test_a_list_of_superclasses_adds_a_factor_and_leaves_out_what_it_does_not_li
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (None, "is none"),
+        (None, "is neither"),
         ("cat animal", "expected 'class, superclass' in line 1"),
         ("cat, animal\ncat, plant", "'cat' twice"),
         ("cat, animal\ndog, animal", "at least two superclasses .* got 1"),
@@ -102,6 +105,27 @@ def test_a_list_that_cannot_be_used_says_why(
         listed.write_text(content, encoding="utf-8")
     with pytest.raises(DataError, match=rf"data\.hierarchy: .*{message}"):
         load("folder", folder=own_images, image_size=8, hierarchy=listed)
+
+
+def test_the_list_for_imagenet_names_four_of_its_classes_for_each_of_17_kinds() -> None:
+    found = read_hierarchy("living-17")
+    assert set(Counter(found.values()).values()) == {4}
+    assert len(set(found.values())) == 17
+    assert found["n02123159"] == "domestic cat"  # tiger cat
+    assert set(found) <= set(timm.data.ImageNetInfo().label_names())
+
+
+def test_folders_as_imagenets_learn_their_superclasses(tmp_path: Path) -> None:
+    for split in ("train", "val"):
+        for wnid in ("n02123159", "n02124075", "n02391049", "n01644373"):
+            path = tmp_path / split / wnid / "0.JPEG"
+            path.parent.mkdir(parents=True)
+            Image.new("RGB", (9, 9), (50, 90, len(wnid))).save(path)
+    listed = tmp_path / "list.txt"
+    listed.write_text("n02123159, cat\nn02124075, cat\nn02391049, horse\n", encoding="utf-8")
+    data = load("imagenet", folder=tmp_path, image_size=8, hierarchy=listed)
+    assert data.train.labels["superclass"].tolist() == [0, 0, 1]
+    assert data.class_names["superclass"] == ("cat", "horse")
 
 
 def test_superclass_without_a_list_is_no_factor() -> None:

@@ -171,6 +171,20 @@ def food101(root: Path, _: pytest.MonkeyPatch) -> None:
                 picture(base / "images" / f"{path}.jpg")
 
 
+def cars(root: Path, _: pytest.MonkeyPatch) -> None:
+    base = root / "stanford_cars"
+    (base / "devkit").mkdir(parents=True)
+    names = np.array(["AM General Hummer SUV 2000", "Acura RL Sedan 2012"], dtype=object)
+    savemat(base / "devkit" / "cars_meta.mat", {"class_names": names})
+    places = {"train": "devkit/cars_train_annos.mat", "test": "cars_test_annos_withlabels.mat"}
+    kinds = [("fname", object), ("class", np.uint8)]
+    for split, count in (("train", 4), ("test", 2)):
+        rows = [(f"{n:05}.jpg", n % 2 + 1) for n in range(2 * count)]
+        savemat(base / places[split], {"annotations": np.array(rows, dtype=kinds)})
+        for name, _label in rows:
+            picture(base / f"cars_{split}" / name)
+
+
 def aircraft(root: Path, _: pytest.MonkeyPatch) -> None:
     data = root / "fgvc-aircraft-2013b" / "data"
     classes = {
@@ -238,6 +252,7 @@ WRITERS: dict[str, tuple[Callable[[Path, pytest.MonkeyPatch], None], int, int]] 
     "dtd": (dtd, 14, 4),
     "pets": (pets, 8, 4),
     "food101": (food101, 8, 4),
+    "cars": (cars, 8, 4),
     "aircraft": (aircraft, 6, 3),
     "places365": (places365, 6, 4),
     "inaturalist": (inaturalist, 54, 6),

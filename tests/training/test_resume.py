@@ -32,8 +32,22 @@ MOVES: Moves = {
     14: (CommandKind.SNAPSHOT, {}),
     16: (CommandKind.STEP, {"n": 2}),
 }
+#: All parts of a recipe that a checkpoint has to carry.
+RECIPE: Mapping[str, Any] = {
+    "training.averaging": 0.9,
+    "training.precision": "bfloat16",
+    "training.repeats": 2,
+    "augmentation.crop_padding": 1,
+    "augmentation.erasing": 0.3,
+    "objective.mixup": 0.2,
+    "objective.cutmix": 1.0,
+    "optimizer.warmup": 0.3,
+    "optimizer.norm_decay": False,
+    "optimizer.clip": 1.0,
+}
 MODELS: Mapping[str, Mapping[str, Any]] = {
     "mlp": {},
+    "recipe": RECIPE,
     "resnet": {
         "data.dataset": "sprites",
         "data.source": "shape",

@@ -10,8 +10,8 @@ whether it may be changed while the run trains (``live``).
     ├── objective    ObjectiveConfig     what is minimised: naming a factor, SimCLR, VICReg
     ├── model        ModelConfig         which network
     ├── regularizer  RegularizerConfig   the two weights of VCR and where it acts
-    ├── optimizer    OptimizerConfig     AdamW, its learning rate and schedule
-    ├── training     TrainingConfig      epochs and batch size
+    ├── optimizer    OptimizerConfig     AdamW or SGD, learning rate and schedule
+    ├── training     TrainingConfig      epochs, batch size, precision
     ├── transfer     TransferConfig      which factors are probed, how often
     ├── telemetry    TelemetryConfig     how often numbers and matrices are reported
     ├── execution    ExecutionConfig     device and threads
@@ -40,13 +40,12 @@ from vcr_core.config.sections import (
     DataConfig,
     ExecutionConfig,
     ModelConfig,
-    OptimizerConfig,
     RegularizerConfig,
     RunConfig,
     TelemetryConfig,
-    TrainingConfig,
     TransferConfig,
 )
+from vcr_core.config.steps import OptimizerConfig, TrainingConfig
 
 __all__ = [
     "SECTIONS",

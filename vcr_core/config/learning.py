@@ -56,12 +56,20 @@ class AugmentationConfig(Section):
     )
     grey: float = setting(0.0, "Greyed", "Share of images whose colours are removed.", ge=0, le=1)
     blur: float = setting(0.0, "Blurred", "Share of images that are blurred.", ge=0.0, le=1.0)
+    erasing: float = setting(
+        0.0,
+        "Erased",
+        "Share of images of which a random rectangle is painted over with the mean colour.",
+        ge=0.0,
+        le=1.0,
+    )
 
     @property
     def is_on(self) -> bool:
         """Whether anything is varied at all."""
-        shares = (self.crop_padding, self.flip, self.jitter * self.jitter_share, self.grey)
-        return self.smallest_crop < 1 or any(share > 0 for share in (*shares, self.blur))
+        colours = (self.jitter * self.jitter_share, self.grey, self.blur)
+        shares = (self.crop_padding, self.flip, *colours, self.erasing)
+        return self.smallest_crop < 1 or any(share > 0 for share in shares)
 
 
 class ObjectiveConfig(Section):
@@ -86,6 +94,15 @@ class ObjectiveConfig(Section):
         "Mixup",
         "Supervised: images and labels of a batch are mixed in pairs by a share drawn from "
         "Beta(this, this). 0 switches it off.",
+        ge=0.0,
+        le=10.0,
+    )
+    cutmix: float = setting(
+        0.0,
+        "CutMix",
+        "Supervised: a rectangle of every image comes from another one, with its share of the "
+        "label; the share is drawn from Beta(this, this). Beside mixup, each step takes one of "
+        "the two.",
         ge=0.0,
         le=10.0,
     )

@@ -10,14 +10,13 @@ from pydantic import Field, model_validator
 
 from vcr_core.config.base import Section, setting
 from vcr_core.config.learning import AugmentationConfig, ObjectiveConfig, Rival
+from vcr_core.config.steps import OptimizerConfig, TrainingConfig
 from vcr_core.datasets.catalog import SUPERCLASS, dataset_info, parse_target
 from vcr_core.datasets.corruption_names import parse_corruption
 from vcr_core.errors import ConfigError
 from vcr_core.models.catalog import block_names, model_info
 
 Device = Literal["auto", "cpu", "cuda", "mps"]
-Schedule = Literal["constant", "cosine"]
-OptimizerName = Literal["adamw", "sgd"]
 Scale = Literal["exact", "published", "vicreg"]
 Budget = Literal["full", "light"]
 Split = Literal["test", "validation"]
@@ -78,8 +77,8 @@ class DataConfig(Section):
     hierarchy: str | None = setting(
         None,
         "Superclasses",
-        "A text file with a line 'class, superclass' for every class to use: adds the factor "
-        "'superclass', to be learned while the classes are probed.",
+        "A text file with a line 'class, superclass' for every class to use, or 'living-17' for "
+        "ImageNet: adds the factor 'superclass', to be learned while the classes are probed.",
     )
     workers: int = setting(
         2,
@@ -250,47 +249,6 @@ class RegularizerConfig(Section):
                 field="regularizer.rival_weight",
             )
         return self
-
-
-class OptimizerConfig(Section):
-    """AdamW, or SGD with Nesterov momentum 0.9."""
-
-    name: OptimizerName = setting(
-        "adamw", "Optimiser", "'adamw', or 'sgd' with Nesterov momentum 0.9."
-    )
-    learning_rate: float = setting(
-        3e-3, "Learning rate", "The size of the optimiser's steps.", live=True, gt=0.0, le=10.0
-    )
-    weight_decay: float = setting(
-        1e-4,
-        "Weight decay",
-        "How strongly the optimiser shrinks the weights.",
-        live=True,
-        ge=0.0,
-        le=10.0,
-    )
-    schedule: Schedule = setting(
-        "constant",
-        "Schedule",
-        "'cosine' lets the learning rate fall to zero over the run; 'constant' keeps it.",
-    )
-
-
-class TrainingConfig(Section):
-    """How long, and how many images at a time."""
-
-    epochs: int = setting(
-        10, "Epochs", "How often every training image is seen.", unit="epochs", ge=1, le=10_000
-    )
-    batch_size: int = setting(
-        128,
-        "Batch size",
-        "Images per step. Variances and covariances are measured over a batch, "
-        "so it must be 2 at least.",
-        unit="images",
-        ge=2,
-        le=65_536,
-    )
 
 
 class TransferConfig(Section):

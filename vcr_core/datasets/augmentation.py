@@ -4,7 +4,7 @@
     images = augment(images, generator(seed, f"augmentation of step {step}"))
 
 Chance is drawn on the CPU, a few numbers an image, so a seed gives the same pictures on every
-device. Order: shift or crop, mirror, colours, blur.
+device. Order: shift or crop, mirror, colours, blur, erasing.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ from torch.nn import functional
 #: SimCLR's proportions of colour jitter (Chen et al., arXiv 2002.05709, appendix A).
 BRIGHTNESS, CONTRAST, SATURATION, HUE = 0.8, 0.8, 0.8, 0.2
 ASPECT_RATIOS = (3 / 4, 4 / 3)
+#: Area and aspect ratio of what is erased (Zhong et al., arXiv 1708.04896, section 4.1).
+ERASED_AREA, ERASED_RATIOS = (0.02, 0.33), (0.3, 3.3)
 BLUR_STD = (0.1, 2.0)  # of the Gaussian, in pixels of a 32-pixel image; scales with the size
 #: Luma of ITU-R 601, the grey that torchvision takes too.
 GREY = (0.2989, 0.587, 0.114)
@@ -43,6 +45,8 @@ class Amounts(Protocol):
     def grey(self) -> float: ...
     @property
     def blur(self) -> float: ...
+    @property
+    def erasing(self) -> float: ...
 
 
 class Augmentation:
@@ -82,6 +86,8 @@ class Augmentation:
             images = (pixels - self.mean) / self.std
         if amounts.blur:
             images = blurred(images, draws, share=amounts.blur)
+        if amounts.erasing:
+            images = erased(images, draws, share=amounts.erasing)
         return images
 
 
@@ -207,3 +213,38 @@ def _weighted(images: Tensor, weights: Tensor, *, dim: int, size: int) -> Tensor
     for place, weight in enumerate(weights.unbind(1)):
         total.addcmul_(images.narrow(dim, place, size), weight.view(-1, 1, 1, 1))
     return total
+
+
+def erased(images: Tensor, draws: torch.Generator, *, share: float) -> Tensor:
+    """A share of the standardised images with a random rectangle at 0, the mean colour.
+
+    Of 2 to 33 % of the area and an aspect ratio from 0.3 to 3.3, as torchvision's
+    ``RandomErasing``, but cut to the image where it would be longer than one side.
+    """
+    count, _, height, width = images.shape
+    area = torch.empty(count).uniform_(*ERASED_AREA, generator=draws) * height * width
+    low, high = (math.log(ratio) for ratio in ERASED_RATIOS)
+    ratio = torch.empty(count).uniform_(low, high, generator=draws).exp()
+    chosen = torch.rand(count, generator=draws) < share
+    inside = rectangles(
+        (area * ratio).sqrt().round(),
+        (area / ratio).sqrt().round(),
+        (height, width),
+        torch.rand(2, count, generator=draws),
+    )
+    return images.masked_fill((inside & chosen[:, None, None]).unsqueeze(1).to(images.device), 0)
+
+
+def rectangles(heights: Tensor, widths: Tensor, size: tuple[int, int], places: Tensor) -> Tensor:
+    """Which pixels lie in a rectangle of each image, (N, H, W) bool.
+
+    Of ``heights`` and ``widths`` (N,) whole pixels, cut to the image of ``size`` (H, W);
+    ``places`` (2, N) in [0, 1) say where between the top and the bottom, the left and the right.
+    """
+    spans = []
+    for wanted, whole, place in zip((heights, widths), size, places, strict=True):
+        length = wanted.clamp(0, whole)
+        first = (place * (whole - length + 1)).floor()
+        pixels = torch.arange(whole)
+        spans.append((pixels >= first[:, None]) & (pixels < (first + length)[:, None]))
+    return torch.logical_and(spans[0].unsqueeze(2), spans[1].unsqueeze(1))

@@ -26,18 +26,22 @@ def steps_per_epoch(n: int, batch_size: int) -> int:
     return n // batch_size
 
 
-def batch_indices(n: int, batch_size: int, epoch: int, seed: int) -> Tensor:
+def batch_indices(n: int, batch_size: int, epoch: int, seed: int, *, repeats: int = 1) -> Tensor:
     """The rows of every batch of an epoch, (steps, batch_size) int64, on the CPU.
 
     A fresh permutation of the ``n`` rows for every epoch, from a generator of its own: twins see
     the same batches whatever else draws random numbers. An incomplete last batch is left out.
+    With ``repeats`` a batch holds batch_size / repeats images, each so often, a whole round after
+    the other: processes that share a batch get different copies. Steps stay as many.
+    Source: Hoffer et al., "Augment your batch", arXiv 1901.09335.
 
     Raises:
         ConfigError: the batch size is below 1 or above ``n``.
     """
     steps = steps_per_epoch(n, batch_size)
     order = torch.randperm(n, generator=generator(seed, f"batches of epoch {epoch}"))
-    return order[: steps * batch_size].view(steps, batch_size)
+    images = batch_size // repeats
+    return order[: steps * images].view(steps, images).repeat(1, repeats)
 
 
 def epoch_batches(

@@ -1,7 +1,8 @@
 """Superclasses from a list of the user's, as BREEDS makes them for ImageNet's classes.
 
 A line a class: ``n02123045, domestic cat``. Empty lines and lines that begin with # do not count.
-Classes that the list leaves out are left out of the data set too.
+Classes that the list leaves out are left out of the data set too. Lists that come with VCR Lab,
+in ``superclasses/``, go by their names: ``living-17`` for ImageNet.
 Source: Santurkar, Tsipras, Madry, "BREEDS", arXiv 2008.04859.
 """
 
@@ -15,18 +16,22 @@ from torch import Tensor
 from vcr_core.errors import DataError
 
 FIELD = "data.hierarchy"
+LISTS = Path(__file__).parent / "superclasses"
 
 
 def read_hierarchy(path: str | Path) -> dict[str, str]:
-    """The superclass of every listed class.
+    """The superclass of every listed class; ``path`` may be the name of a list of ours.
 
     Raises:
         DataError: no such file, a line without a comma, a class listed twice, one superclass only.
     """
-    place = Path(path).expanduser()
+    ours = {place.stem: place for place in sorted(LISTS.glob("*.txt"))}
+    place = ours.get(str(path), Path(path).expanduser())
     if not place.is_file():
         raise DataError(
-            f"expected a file with a list of superclasses, '{path}' is none", field=FIELD
+            f"expected a file with a list of superclasses, or one of {', '.join(ours)}; '{path}' "
+            "is neither",
+            field=FIELD,
         )
     found: dict[str, str] = {}
     for number, line in enumerate(place.read_text(encoding="utf-8").splitlines(), start=1):

@@ -162,6 +162,22 @@ FOOD = DatasetInfo(
     resized=True,
     megabytes=4997,
 )
+CARS = DatasetInfo(
+    name="cars",
+    title="Stanford Cars",
+    description="16,185 photographs of 196 models of cars. No longer to be had from its authors.",
+    factors={"model": ()},
+    counts={"model": 196},
+    image_shape=RESIZED,
+    train_size=8144,
+    test_size=8041,
+    licence="made for research; pictures belong to their owners",
+    source="Krause et al.: 3D Object Representations for Fine-Grained Categorization, 2013",
+    default_source="model",
+    resized=True,
+    megabytes=1960,
+    fetched=False,
+)
 AIRCRAFT = DatasetInfo(
     name="aircraft",
     title="FGVC-Aircraft",
@@ -227,5 +243,5 @@ IMAGENET = DatasetInfo(
 )
 KNOWN_SETS = (
     *(MNIST, KMNIST, EMNIST, SVHN, CIFAR10, CIFAR100, STL10, FLOWERS, DTD, PETS, FOOD),
-    *(AIRCRAFT, PLACES, INATURALIST, IMAGENET),
+    *(CARS, AIRCRAFT, PLACES, INATURALIST, IMAGENET),
 )

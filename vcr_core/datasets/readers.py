@@ -47,6 +47,8 @@ def labels_of(opened: Any) -> Tensor:
         return torch.cat([labels_of(part) for part in opened.datasets])
     if isinstance(opened, sets.INaturalist):
         return torch.tensor([species for species, _ in opened.index])
+    if isinstance(opened, sets.StanfordCars):
+        return torch.tensor([int(label) for _, label in opened._samples])
     for name in ("targets", "labels", "_labels"):
         if hasattr(opened, name):
             return torch.as_tensor(np.asarray(getattr(opened, name)), dtype=torch.int64)
@@ -197,6 +199,13 @@ READERS: Mapping[str, Reader] = {
         _animal,
     ),
     "food101": Reader(_split(sets.Food101), "food-101/ with images/ and meta/", "dish", {}),
+    "cars": Reader(
+        _split(sets.StanfordCars),
+        "stanford_cars/ with cars_train/, cars_test/, cars_test_annos_withlabels.mat and devkit/ "
+        "(torchvision can no longer fetch them: their first address is gone)",
+        "model",
+        {},
+    ),
     "aircraft": Reader(
         _split(sets.FGVCAircraft, train="trainval"),
         "fgvc-aircraft-2013b/data/ with images/ and its lists",

@@ -143,6 +143,33 @@ def _without_labels(name: Objective, title: str) -> Preset:
     )
 
 
+_SPEED = Preset(
+    name="speed-small",
+    title="A short, quick recipe (small)",
+    summary=(
+        "The recipe of 'cifar10-speed' on sprites: SGD with a short warm-up, softened labels, "
+        "averaged weights, and VCR on its light budget."
+    ),
+    look_for="Seconds a step with VCR and without: the light budget is meant to cost nearly none.",
+    highlights=("colour", "background"),
+    config=RunConfig(
+        augmentation=AugmentationConfig(crop_padding=2, flip=0.5),
+        objective=ObjectiveConfig(label_smoothing=0.2),
+        regularizer=RegularizerConfig(budget="light"),
+        optimizer=OptimizerConfig(
+            name="sgd",
+            learning_rate=0.2,
+            weight_decay=5e-4,
+            norm_decay=False,
+            schedule="linear",
+            warmup=0.2,
+        ),
+        training=TrainingConfig(epochs=8, batch_size=128, averaging=0.98),
+        transfer=TransferConfig(probes=3),
+        telemetry=TELEMETRY,
+    ),
+)
+
 SMALL = (
     _MOONS,
     _SHORTCUT,
@@ -151,4 +178,5 @@ SMALL = (
     _LONG_TAIL,
     _without_labels("simclr", "SimCLR, then probes (small)"),
     _without_labels("vicreg", "VICReg, then probes (small)"),
+    _SPEED,
 )

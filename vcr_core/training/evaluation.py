@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from vcr_core import diagnostics
 from vcr_core.training.experiment import Experiment
@@ -38,16 +39,22 @@ class Evaluation:
         }
 
 
-def evaluate(experiment: Experiment) -> Evaluation:
+def evaluate(
+    experiment: Experiment, *, starts: MutableMapping[int, Tensor] | None = None
+) -> Evaluation:
     """Measure the source task and every transfer task; leaves the model and all chance untouched.
 
     The effective rank is that of the penultimate features (N, D) of the held-out source images.
+    ``starts`` are the probes of the last evaluation, replaced by those of this one: see
+    :func:`vcr_core.transfer.probe_all`.
     """
-    features_of = FrozenFeatures(experiment.model)
+    model = experiment.measured
+    features_of = FrozenFeatures(model)
     features = features_of(experiment.test_images)
-    with frozen(experiment.model):
-        predicted = experiment.model.head(features).argmax(dim=1)
+    with frozen(model):
+        predicted = model.head(features).argmax(dim=1)
         accuracy = (predicted == experiment.test_labels).float().mean()
         rank = diagnostics.effective_rank(torch.cov(features.T))
-    transfer = probe_all(features_of, experiment.tasks, l2=experiment.config.transfer.l2)
+    l2 = experiment.config.transfer.l2
+    transfer = probe_all(features_of, experiment.tasks, l2=l2, starts=starts)
     return Evaluation(float(accuracy), transfer, float(rank))

@@ -22,6 +22,7 @@ from vcr_core.errors import ConfigError
 from vcr_core.models import Model
 from vcr_core.regularization import Regularization, attach
 from vcr_core.regularization.rivals import AttachedRival, attach_rival
+from vcr_core.training.average import AveragedWeights
 from vcr_core.training.cadence import Cadence, cadence
 from vcr_core.training.objectives import Objective, add_projector, objective_of, supervised
 
@@ -46,6 +47,19 @@ class Experiment:
     objective: Objective = supervised
     augmentation: Augmentation | None = None
     rival: AttachedRival | None = None
+    average: AveragedWeights | None = None
+    rank: int = 0
+
+    @property
+    def measured(self) -> Model:
+        """The network that accuracies are those of: the average of the weights where one is on."""
+        return self.model if self.average is None else self.average.model
+
+    def task_loss(self, batch: Tensor, step: int) -> Tensor:
+        """The objective's loss of the rows ``batch`` (N,) at ``step``, in the precision set."""
+        half = self.config.training.precision == "bfloat16"
+        with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=half):
+            return self.objective(self, batch, step)
 
     def penalty(self) -> Tensor:
         """What joins the task's loss: VCR's penalty and, where there is one, its rival's."""
@@ -81,8 +95,12 @@ def prepare(config: RunConfig, *, processes: int = 1) -> Experiment:
     model = build_model(config.model, data, source=config.data.source, seed=config.seed)
     add_projector(model, config.objective, seed=config.seed)
     model.to(device)
+    if config.training.channels_last:
+        model.to(memory_format=torch.channels_last)
     if processes > 1 and device.type == "cuda":
         model = torch.nn.SyncBatchNorm.convert_sync_batchnorm(model)  # type: ignore[no-untyped-call]
+    kept = config.training.averaging
+    average = AveragedWeights(model, kept) if kept else None  # before anything hooks on to it
     rival = build_rival(model, config)
     source = config.data.source
     labels, held_out = data.train.labels[source], data.test.labels[source]
@@ -102,17 +120,18 @@ def prepare(config: RunConfig, *, processes: int = 1) -> Experiment:
         augmentation=build_augmentation(config, data, device),
         objective=objective_of(config, rival),
         rival=rival,
+        average=average,
     )
 
 
 def _in_order(images: Images, config: RunConfig) -> Images:
     """Images on disk are read ahead in the order in which the steps will ask for them."""
-    size = config.training.batch_size
+    size, repeats = config.training.batch_size, config.training.repeats
 
     def rows_from(step: int) -> Iterator[Tensor]:
         first, within = divmod(step - 1, len(images) // size)
         for epoch in range(first, config.training.epochs):
-            batches = batch_indices(len(images), size, epoch, config.seed)
+            batches = batch_indices(len(images), size, epoch, config.seed, repeats=repeats)
             yield from batches[within if epoch == first else 0 :]
 
     if isinstance(images, StreamedImages):
@@ -182,15 +201,31 @@ def build_augmentation(
 
 
 def build_optimizer(model: torch.nn.Module, settings: OptimizerConfig) -> torch.optim.Optimizer:
-    """AdamW, or SGD with Nesterov momentum, over all weights."""
+    """AdamW, or SGD with Nesterov momentum, over all weights, with decay where it is wanted."""
     options: dict[str, Any] = {
         "lr": settings.learning_rate,
         "weight_decay": settings.weight_decay,
         "fused": True,
     }
     if settings.name == "sgd":
-        return torch.optim.SGD(model.parameters(), momentum=MOMENTUM, nesterov=True, **options)
-    return torch.optim.AdamW(model.parameters(), **options)
+        return torch.optim.SGD(
+            _groups(model, settings), momentum=MOMENTUM, nesterov=True, **options
+        )
+    return torch.optim.AdamW(_groups(model, settings), **options)
+
+
+def _groups(model: torch.nn.Module, settings: OptimizerConfig) -> list[dict[str, Any]]:
+    """All parameters; biases and gains of norms (of one dimension) apart where they do not decay.
+
+    ``decays`` tells a live weight decay which group to act on.
+    """
+    parameters = list(model.parameters())
+    if settings.norm_decay:
+        return [{"params": parameters, "decays": True}]
+    return [
+        {"params": [p for p in parameters if p.ndim > 1], "decays": True},
+        {"params": [p for p in parameters if p.ndim <= 1], "decays": False, "weight_decay": 0.0},
+    ]
 
 
 def attach_regularizer(

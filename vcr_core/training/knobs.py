@@ -33,7 +33,7 @@ def turn_all(experiment: Experiment, live: RunConfig) -> None:
 
 def _weight_decay(experiment: Experiment, value: float) -> None:
     for group in experiment.optimizer.param_groups:
-        if group["weight_decay"] or len(experiment.optimizer.param_groups) == 1:
+        if group["decays"]:
             group["weight_decay"] = value
 
 

@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from vcr_core.datasets.batches import batch_indices
@@ -30,7 +31,7 @@ from vcr_core.training.keeper import Keeper
 from vcr_core.training.ranks import Ranks
 from vcr_core.training.reporting import LossMean, check_finite, gradient_ratios, step_report
 from vcr_core.training.schedule import learning_rate
-from vcr_core.training.state import restore, state_of, tensors_of
+from vcr_core.training.state import below, restore, state_of, tensors_of
 
 POLL_SECONDS = 0.05
 #: Probes may take this share of the time, or this many seconds of a whole run, unnoticed.
@@ -78,6 +79,7 @@ class Trainer:
         self._last_command = 0
         self._losses = LossMean(experiment.device)
         self._epoch: tuple[int, Tensor] | None = None
+        self._probes: dict[int, Tensor] = {}
 
     # ------------------------------------------------------------------ the run
 
@@ -132,14 +134,14 @@ class Trainer:
         experiment.regularization.record = reporting
         rate = self._set_learning_rate()
         experiment.model.train()
-        loss = experiment.objective(self._learner, batch, self.step)
+        loss = self._learner.task_loss(batch, self.step)
         penalty = experiment.penalty()
         ratios: Mapping[str, Tensor] = {}
         if self.step in self.control.cadence.gradients:
             ratios = gradient_ratios(live, experiment.regularization, loss)
         experiment.optimizer.zero_grad(set_to_none=True)
         (loss + penalty).backward()  # type: ignore[no-untyped-call]
-        experiment.optimizer.step()
+        self._update()
         self._losses.add(loss if self._ranks is None else self._ranks.mean(loss))
         if reporting:
             report = step_report(
@@ -155,12 +157,26 @@ class Trainer:
             self.channel.report(report, seconds=self.clock.seconds)
         return loss.detach()
 
+    def _update(self) -> None:
+        """Follow the gradients; with averaged weights, take the new ones in."""
+        experiment, clip = self.experiment, self.control.live.optimizer.clip
+        if clip:
+            torch.nn.utils.clip_grad_norm_(experiment.model.parameters(), clip, foreach=True)
+        experiment.optimizer.step()
+        if experiment.average is not None:
+            experiment.average.update(experiment.model, step=self.step)
+
     def evaluate(self) -> Evaluation:
-        """Source accuracy and every transfer probe, now."""
+        """Source accuracy and every transfer probe, now.
+
+        Probes start from the last ones; those at the end from zero, so that a result does not
+        depend on how often one looked.
+        """
         if self._losses.count:
             check_finite(float(self._losses.total), step=self.step, live=self.control.live)
         with self.clock.probe():
-            evaluation = evaluate(self.experiment)
+            starts = None if self.is_over else self._probes
+            evaluation = evaluate(self.experiment, starts=starts)
         self.channel.report(Report(self.step, evaluation.numbers(), {}), seconds=self.clock.seconds)
         return evaluation
 
@@ -185,7 +201,10 @@ class Trainer:
         epoch, place = divmod(self.step, self.control.cadence.steps_per_epoch)
         if self._epoch is None or self._epoch[0] != epoch:
             config, count = self.experiment.config, len(self.experiment.train_images)
-            batches = batch_indices(count, config.training.batch_size, epoch, config.seed)
+            sizes = config.training
+            batches = batch_indices(
+                count, sizes.batch_size, epoch, config.seed, repeats=sizes.repeats
+            )
             self._epoch = epoch, batches.to(self.experiment.device)
         batch = self._epoch[1][place]
         return batch if self._ranks is None else self._ranks.part(batch)
@@ -272,6 +291,7 @@ class Trainer:
     def checkpoint(self) -> Checkpoint:
         """All that decides the rest of the run."""
         tensors = tensors_of(self.experiment)
+        tensors |= {f"probe/{place}": kept.cpu() for place, kept in self._probes.items()}
         tensors["loss/total"] = self._losses.total.detach().to("cpu", copy=True)
         state: dict[str, Any] = {
             **state_of(self.experiment),
@@ -293,6 +313,9 @@ class Trainer:
         restore(self.experiment, checkpoint.tensors, checkpoint.state)
         state = checkpoint.state
         self.step = checkpoint.step
+        device = self.experiment.device
+        kept = below("probe/", checkpoint.tensors)
+        self._probes = {int(place): each.to(device) for place, each in kept.items()}
         self._losses.total.copy_(checkpoint.tensors["loss/total"])
         self._losses.count = state["losses"]
         self._last_command = state["last_command"]

@@ -14,6 +14,7 @@ from vcr_core.errors import CheckpointError, ConfigError
 from vcr_core.store import Run, RunState, Store
 from vcr_core.training.checkpoint import Folder
 from vcr_core.training.experiment import Experiment, prepare
+from vcr_core.training.state import below
 from vcr_core.transfer import FrozenFeatures, Options, Protocol, TargetResult, measure
 
 
@@ -40,10 +41,15 @@ def probe_run(
     run = store.run(run_id)
     _require_ended(run)
     experiment, step = _restored(run, targets)
-    features_of = FrozenFeatures(experiment.model)
+    model = experiment.measured
+    features_of = FrozenFeatures(model)
     found = {
         protocol: measure(
-            protocol, experiment.model, experiment.tasks, options=options, features_of=features_of
+            protocol,
+            experiment.measured,
+            experiment.tasks,
+            options=options,
+            features_of=features_of,
         )
         for protocol in protocols
     }
@@ -73,13 +79,8 @@ def _restored(run: Run, targets: Sequence[str]) -> tuple[Experiment, int]:
     changes = {"transfer.targets": tuple(targets)} if targets else {}
     experiment = prepare(override(run.config, changes))
     experiment.remove()
-    prefix = "model/"
-    weights: dict[str, Tensor] = {
-        name.removeprefix(prefix): value
-        for name, value in checkpoint.tensors.items()
-        if name.startswith(prefix)
-    }
-    _load(experiment.model, weights, run.id)
+    kind = "model/" if experiment.average is None else "average/"
+    _load(experiment.measured, below(kind, checkpoint.tensors), run.id)
     return experiment, checkpoint.step
 
 

@@ -65,7 +65,7 @@ class Ranks:
         model = self._fabric.setup_module(experiment.model, move_to_device=False)
         model.mark_forward_method("features")
         torch.manual_seed(experiment.config.seed + self.rank)
-        return replace(experiment, model=cast(Model, model))
+        return replace(experiment, model=cast(Model, model), rank=self.rank)
 
     def part(self, batch: Tensor) -> Tensor:
         """This process's rows of a batch (N,): (N / processes,)."""

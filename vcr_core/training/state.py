@@ -13,8 +13,11 @@ from vcr_core.training.experiment import Experiment
 
 
 def tensors_of(experiment: Experiment) -> dict[str, Tensor]:
-    """Model, optimiser and random states as copies on the CPU."""
+    """Model, its average, optimiser and random states as copies on the CPU."""
     found = {f"model/{name}": value for name, value in experiment.model.state_dict().items()}
+    if experiment.average is not None:
+        averaged = experiment.average.model.state_dict()
+        found |= {f"average/{name}": value for name, value in averaged.items()}
     for index, state in experiment.optimizer.state_dict()["state"].items():
         found |= {f"optimizer/{index}/{key}": torch.as_tensor(x) for key, x in state.items()}
     found["random/cpu"] = torch.get_rng_state()
@@ -47,10 +50,12 @@ def restore(
         CheckpointError: the checkpoint is of another configuration, network or optimiser.
     """
     _check(experiment, tensors, state)
-    experiment.model.load_state_dict(_below("model/", tensors))
+    experiment.model.load_state_dict(below("model/", tensors))
+    if experiment.average is not None:
+        experiment.average.model.load_state_dict(below("average/", tensors))
     parameters = [each for group in experiment.optimizer.param_groups for each in group["params"]]
     slots: dict[int, dict[str, Tensor]] = {}
-    for name, value in _below("optimizer/", tensors).items():
+    for name, value in below("optimizer/", tensors).items():
         index, _, key = name.partition("/")
         slots.setdefault(int(index), {})[key] = _laid_out_like(parameters[int(index)], value)
     groups = [
@@ -79,7 +84,7 @@ def _check(experiment: Experiment, tensors: Mapping[str, Tensor], state: Mapping
             f"expected a checkpoint of this run's configuration, got one that differs in "
             f"{', '.join(differing)}: fork the other run instead"
         )
-    mine, kept = experiment.model.state_dict(), _below("model/", tensors)
+    mine, kept = experiment.model.state_dict(), below("model/", tensors)
     if {name: value.shape for name, value in mine.items()} != {
         name: value.shape for name, value in kept.items()
     }:
@@ -99,7 +104,8 @@ def _value(tree: Mapping[str, Any], section: str, name: str) -> Any:
     return part.get(name) if name and isinstance(part, Mapping) else part
 
 
-def _below(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def below(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors whose names begin with ``prefix``, under the rest of their names."""
     return {
         name.removeprefix(prefix): value
         for name, value in tensors.items()

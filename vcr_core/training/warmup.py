@@ -18,8 +18,8 @@ def warm_up(config: RunConfig, *, threads: int) -> None:
     experiment = prepare(config)
     rows = torch.arange(config.training.batch_size, device=experiment.device)
     images = experiment.train_images[rows]
-    loss = experiment.objective(experiment, rows, 1)
+    loss = experiment.task_loss(rows, 1)
     (loss + experiment.penalty()).backward()  # type: ignore[no-untyped-call]
     experiment.optimizer.step()
-    extract_features(experiment.model, images)
+    extract_features(experiment.measured, images)
     experiment.remove()

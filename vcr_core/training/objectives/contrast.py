@@ -29,20 +29,22 @@ PROJECTOR = "projector"
 def simclr(experiment: Experiment, batch: Tensor, step: int) -> Tensor:
     """SimCLR's loss of two views of every image, plus the classifier's silent gradient."""
     first, second, silent = _both_views(experiment, batch, step)
-    return nt_xent(first, second, experiment.config.objective.temperature) + silent
+    with torch.autocast(first.device.type, enabled=False):
+        return nt_xent(first, second, experiment.config.objective.temperature) + silent
 
 
 def vicreg(experiment: Experiment, batch: Tensor, step: int) -> Tensor:
     """VICReg's loss of two views of every image, plus the classifier's silent gradient."""
     first, second, silent = _both_views(experiment, batch, step)
     weights = experiment.config.objective
-    loss = vicreg_loss(
-        first,
-        second,
-        invariance=weights.invariance,
-        variance=weights.variance,
-        covariance=weights.covariance,
-    )
+    with torch.autocast(first.device.type, enabled=False):
+        loss = vicreg_loss(
+            first,
+            second,
+            invariance=weights.invariance,
+            variance=weights.variance,
+            covariance=weights.covariance,
+        )
     return loss + silent
 
 
@@ -93,11 +95,14 @@ def add_projector(model: Model, settings: ObjectiveConfig, *, seed: int) -> None
 
 
 def _both_views(experiment: Experiment, batch: Tensor, step: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Embeddings (N, D) of two views, and a zero that carries the classifier's gradient."""
+    """Embeddings (N, D) of two views in float32, and a zero that carries the classifier's gradient.
+
+    Losses and statistics of embeddings are formed in float32, whatever autocast is on.
+    """
     model = experiment.model
     views = torch.cat([view_of(experiment, batch, step, view=view) for view in (0, 1)])
     features = model.features(views)
-    first, second = model.get_submodule(PROJECTOR)(features).chunk(2)
+    first, second = model.get_submodule(PROJECTOR)(features).float().chunk(2)
     labels = experiment.train_labels[batch]
     named = functional.cross_entropy(model.head(features.detach()), labels.repeat(2))
     return first, second, named - named.detach()

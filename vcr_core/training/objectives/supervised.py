@@ -9,6 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from vcr_core.config import ObjectiveConfig
+from vcr_core.datasets.augmentation import rectangles
 from vcr_core.datasets.split import generator
 from vcr_core.training.objectives.views import view_of
 
@@ -19,21 +21,64 @@ if TYPE_CHECKING:
 def supervised(experiment: Experiment, batch: Tensor, step: int) -> Tensor:
     """Mean cross-entropy of the batch's labels.
 
-    With mixup, of x' = λ x + (1 − λ) x[π] it is λ CE(y) + (1 − λ) CE(y[π]), λ ~ Beta(a, a) and the
-    permutation π drawn from (seed, step). Source: Zhang et al., arXiv 1710.09412, section 2.
+    Of a batch mixed with its own permutation π in shares λ and 1 − λ, by mixup or CutMix, it is
+    λ CE(y) + (1 − λ) CE(y[π]).
     """
-    settings = experiment.config.objective
+    settings, config = experiment.config.objective, experiment.config
     images, labels = view_of(experiment, batch, step), experiment.train_labels[batch]
-    if settings.mixup == 0:
+    alpha, cut = mixture(settings, seed=config.seed, step=step)
+    if alpha == 0:
         return cross_entropy(experiment.model(images), labels, settings.label_smoothing)
-    share, partner = mixing(len(batch), settings.mixup, seed=experiment.config.seed, step=step)
+    share, partner = mixing(len(batch), alpha, seed=config.seed, step=step)
     partner = partner.to(images.device)
-    logits = experiment.model(torch.lerp(images[partner], images, share))
+    mix = cut_in if cut else mixed_up
+    images, share = mix(images, images[partner], share, seed=config.seed, step=step)
+    logits = experiment.model(images)
     own, other = (
         cross_entropy(logits, found, settings.label_smoothing)
         for found in (labels, labels[partner])
     )
     return share * own + (1 - share) * other
+
+
+def mixture(settings: ObjectiveConfig, *, seed: int, step: int) -> tuple[float, bool]:
+    """The α of a step's Beta(α, α), 0 where nothing is mixed, and whether it is CutMix's.
+
+    Where both are on, a fair coin decides each step, as in torchvision's recipes.
+    """
+    if settings.mixup and settings.cutmix:
+        cut = bool(np.random.default_rng((seed, step, 1)).integers(2))
+    else:
+        cut = settings.cutmix > 0
+    return (settings.cutmix if cut else settings.mixup), cut
+
+
+def mixed_up(
+    images: Tensor, others: Tensor, share: float, *, seed: int, step: int
+) -> tuple[Tensor, float]:
+    """λ x + (1 − λ) x', and λ. Source: Zhang et al., arXiv 1710.09412, section 2."""
+    return torch.lerp(others, images, share), share
+
+
+def cut_in(
+    images: Tensor, others: Tensor, share: float, *, seed: int, step: int
+) -> tuple[Tensor, float]:
+    """Images with a rectangle of 1 − λ of their area from the others, and the λ that is left.
+
+    One rectangle a batch, of the image's proportions, wholly inside it. Source: Yun et al.,
+    arXiv 1905.04899, section 3.1 (whose rectangle may leave the image).
+    """
+    height, width = images.shape[2:]
+    side = (1 - share) ** 0.5
+    draws = np.random.default_rng((seed, step, 2))
+    inside = rectangles(
+        torch.tensor([side * height]).round(),
+        torch.tensor([side * width]).round(),
+        (height, width),
+        torch.from_numpy(draws.random((2, 1), dtype=np.float32)),
+    )
+    kept = 1.0 - float(inside.float().mean())
+    return torch.where(inside.unsqueeze(1).to(images.device), others, images), kept
 
 
 def mixing(count: int, alpha: float, *, seed: int, step: int) -> tuple[float, Tensor]:

@@ -1,4 +1,4 @@
-"""The images of a step, augmented: a *view* of each is drawn from (seed, step, view)."""
+"""The images of a step, augmented: a *view* of each is drawn from (seed, step, view, process)."""
 
 from __future__ import annotations
 
@@ -18,5 +18,8 @@ def view_of(experiment: Experiment, batch: Tensor, step: int, *, view: int = 0) 
     images = source[batch] if isinstance(source, Tensor) else source.at(step, batch)
     if experiment.augmentation is None:
         return images
-    draws = generator(experiment.config.seed, f"augmentation of step {step}, view {view}")
+    what = f"augmentation of step {step}, view {view}"
+    if experiment.rank:
+        what = f"{what}, process {experiment.rank}"
+    draws = generator(experiment.config.seed, what)
     return experiment.augmentation(images, draws)
