@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import pwd
 import shutil
 import signal
 import socket
@@ -12,10 +11,13 @@ import tempfile
 import time
 import uuid
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import create_engine
 from sqlalchemy.exc import OperationalError
+
+if TYPE_CHECKING:
+    import pwd
 
 PASSWORD = "correct horse/battery@staple"
 START_SECONDS = 30.0
@@ -132,6 +134,8 @@ class PostgresServer:
 
 
 def _unprivileged() -> pwd.struct_passwd:
+    import pwd  # Windows has none
+
     for name in ("postgres", "nobody"):
         try:
             return pwd.getpwnam(name)

@@ -52,13 +52,20 @@ def wait_until(condition: Callable[[], object]) -> None:
         time.sleep(0.02)
 
 
-@pytest.fixture(scope="module")
-def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
-    """One store for all tests here, so that they share warm workers."""
+@pytest.fixture(
+    scope="module", params=["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)]
+)
+def shared(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Store]:
+    """One store for all tests here, so that they share warm workers; then one on a server."""
     home = tmp_path_factory.mktemp("home")
+    url = None
+    if request.param == "postgresql":
+        url = request.getfixturevalue("postgres_server").new_database()
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("VCR_LAB_HOME", str(home))
-        opened = open_store()
+        opened = open_store(url)
         yield opened
         end_dispatcher(opened)
         opened.close()
