@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import shlex
-
 import streamlit as st
 
 from app.texts import tr
-from vcr_core.config import RunConfig, as_text, differences
+from vcr_core.config import RunConfig, differences
 from vcr_core.presets import find_preset
+from vcr_core.presets.command import command_line
 
 WITHOUT = {"regularizer.variance_weight": 0.0, "regularizer.covariance_weight": 0.0}
 PYTHON = """\
@@ -36,14 +35,7 @@ def show_code(preset: str, config: RunConfig) -> None:
 def command_lines(preset: str, config: RunConfig) -> str:
     """``vcr-lab run`` for both twins, the regularised one first."""
     changes = differences(config, find_preset(preset).config)
-    return "\n".join(_command(preset, each) for each in (changes, {**changes, **WITHOUT}))
-
-
-def _command(preset: str, changes: dict[str, object]) -> str:
-    words = ["vcr-lab", "run", preset]
-    for name, value in changes.items():
-        words += ["--set", f"{name}={as_text(value)}"]
-    return shlex.join(words)
+    return "\n".join(command_line(preset, each) for each in (changes, {**changes, **WITHOUT}))
 
 
 def python(preset: str, config: RunConfig) -> str:

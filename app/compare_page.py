@@ -8,6 +8,7 @@ import streamlit as st
 
 from app import links
 from app.compare_parts import links_to_lab, results_table, settings_table, state_line
+from app.exports import export_menu
 from app.live_view import View, live_view
 from app.live_view.whole_feed import WholeFeed
 from app.matrices import matrices
@@ -115,6 +116,7 @@ def _choices(groups: Sequence[Group]) -> tuple[Group, str]:
                 key="compare:curves",
                 required=True,
             )
+        export_menu([run for group in groups for run in group.runs], key="compare:export")
     links.choose("with", ids[chosen], default=ids[0])
     links.choose("curves", curves, default=MEAN)
     return groups[chosen], curves

@@ -10,14 +10,13 @@ import streamlit as st
 from app.run_actions import plain
 from app.run_list.rows import SHORT_STATES
 from app.state import RUN_PARAMETER
-from app.tables import MISSING, difference_text, estimate_text, table
+from app.tables import table
 from app.texts import tr
 from app.words import named
-from vcr_core.comparison import MEAN, RANK, SOURCE, Comparison, Group, differing_settings
+from vcr_core.comparison import Comparison, Group, differing_settings
 from vcr_core.comparison.groups import seed_of
+from vcr_core.comparison.text import MEASURES, MISSING, how_to_read, result_cells
 from vcr_core.store import Run, RunState, Store
-
-MEASURES = {SOURCE: "Task that was trained", MEAN: "Mean transfer", RANK: "Effective rank"}
 
 
 def links_to_lab(groups: Sequence[Group]) -> None:
@@ -56,42 +55,14 @@ def results_table(found: Comparison) -> None:
         return
     head = [tr("Measure")]
     for group in found.groups:
-        seeds = tr("n = {count}", count=len(group.runs))
-        head.append(f"{tr(group.label)} ({seeds})")
-    rows = [_row(found, measure) for measure in found.measures]
+        head.append(f"{tr(group.label)} (n = {len(group.runs)})")
+    rows = [[_name(measure), *result_cells(found, measure, tr)] for measure in found.measures]
     table(head, rows, caption=tr("Results and differences"))
-    st.caption(_how_to_read(found))
+    st.caption(how_to_read(found, plain(tr(found.reference.label)), tr))
 
 
-def _row(found: Comparison, measure: str) -> list[str]:
-    percent = measure != RANK
-    cells = [tr(MEASURES[measure]) if measure in MEASURES else named(measure)]
-    for group in found.groups:
-        cell = estimate_text(found.results[group.id].get(measure), percent=percent)
-        gain = found.gains.get(group.id, {}).get(measure)
-        if gain is not None:
-            told = difference_text(gain.difference, percent=percent)
-            how = "" if gain.paired else f", {tr('not paired')}"
-            count = tr("n = {count}", count=gain.difference.n)
-            cell = f"{cell}\nΔ {told}, {count}{how}"
-        cells.append(cell or MISSING)
-    return cells
-
-
-def _how_to_read(found: Comparison) -> str:
-    parts = [
-        tr(
-            "Accuracies in %, mean ± standard error over seeds. Δ: difference to "
-            "*{reference}* in points, in brackets its 95 % interval (Student's t over the seeds "
-            "that both have; Welch's where they share none). One seed gives no interval.",
-            reference=plain(tr(found.reference.label)),
-        )
-    ]
-    if found.step is not None:
-        parts.append(tr("So far, at step {step}, which all have reached.", step=found.step))
-    if found.uneven:
-        parts.append(tr("The runs ended at different steps: part of it may come from that."))
-    return " ".join(parts)
+def _name(measure: str) -> str:
+    return tr(MEASURES[measure]) if measure in MEASURES else named(measure)
 
 
 def settings_table(store: Store, groups: Sequence[Group]) -> None:

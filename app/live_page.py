@@ -11,6 +11,7 @@ from streamlit.runtime.scriptrunner import add_script_run_ctx, get_script_run_ct
 
 from app import links
 from app.controls import controls
+from app.exports import export_menu
 from app.live_view import Choice, Network, View, live_view
 from app.live_view.page_file import html_page
 from app.state import Watched, find_watched, lab_store
@@ -56,6 +57,7 @@ def show_run(watched: Watched) -> None:
     st.fragment(_live, run_every=every)(watched.main.id, _states(watched))
     if all(run.step for run in watched.runs):
         _download(watched)
+        export_menu(watched.runs, key="lab:export")
 
 
 def make_ready() -> None:

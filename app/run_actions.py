@@ -8,20 +8,21 @@ from typing import Any
 
 import streamlit as st
 
+from app.exports import export_menu
 from app.run_list import Edit
 from app.state import RUN_PARAMETER, lab_store
 from app.texts import tr
 from vcr_core.errors import RunBusyError, UnknownRunError, VcrLabError
 from vcr_core.execution import ensure_dispatcher
 from vcr_core.execution.control import resume_run, stop_run
-from vcr_core.store import RunState, RunSummary
+from vcr_core.store import Run, RunState, RunSummary
 
 SELECTED = "selected"
 GOING = "runs:going"
 NOTICE = "runs:notice"
 FORKING = "runs:forking"
 MOST_COMPARED = 12
-MOST_SELECTED = 200
+MOST_SELECTED = 100
 LONGEST = {"name": 120, "notes": 2000}
 MOST_TAGS, LONGEST_TAG = 20, 40
 
@@ -201,10 +202,11 @@ def selection_bar() -> None:
         _bulk(tr("Stop"), ":material/stop:", stop, [r.id for r in runs if not r.state.is_over])
         _bulk(tr("Resume"), ":material/play_arrow:", resume, _resumable(runs))
         _bulk(tr("Delete"), ":material/delete:", delete, ids)
+        export_menu(runs, key="runs:export")
         _bulk(tr("Clear"), ":material/deselect:", clear, ids)
 
 
-def _known(ids: Sequence[str]) -> list[RunSummary]:
+def _known(ids: Sequence[str]) -> list[Run]:
     found = []
     for run in ids:
         try:

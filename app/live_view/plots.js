@@ -220,17 +220,14 @@ class PanelPlot {
   config() {
     if (this.settings && this.settingsFor === this.chart.spec.compact) return this.settings;
     this.settingsFor = this.chart.spec.compact;
-    const download = {
-      name: "download",
-      title: this.view.words.download,
-      icon: this.view.plotly.Icons.camera,
-      click: () => this.download(),
-    };
+    const { words, plotly } = this.view;
+    const save = (format, title, icon) => ({ name: `download-${format}`, title, icon, click: () => this.download(format) });
+    const downloads = [save("png", words.download, plotly.Icons.camera), save("svg", words.download_svg, plotly.Icons.disk)];
     const zooming = this.settingsFor ? [] : ["zoom2d", "pan2d"];
     this.settings = {
       displaylogo: false,
       displayModeBar: "hover",
-      modeBarButtons: [[...zooming, "resetScale2d", download]],
+      modeBarButtons: [[...zooming, "resetScale2d", ...downloads]],
       doubleClick: "reset",
       responsive: false,
     };
@@ -238,7 +235,7 @@ class PanelPlot {
   }
 
   /** A picture that explains itself: with the chart's title and the names of its lines. */
-  download() {
+  download(format) {
     const { data, layout } = this.plot;
     const [width, height] = [this.plot.clientWidth, this.plot.clientHeight + 70];
     const title = { text: `${this.chart.spec.title}: ${this.spec.title}`, x: 0.02, font: { size: 15, color: this.view.theme.ink } };
@@ -246,7 +243,7 @@ class PanelPlot {
     const legend = { orientation: "h", y: -0.12, yanchor: "top" };
     const figure = { data, layout: { ...layout, title, margin, legend, width, height, showlegend: true } };
     const filename = `vcr-lab ${this.chart.spec.id} ${this.spec.title}`.replace(/[^\w -]+/g, " ");
-    return this.view.plotly.downloadImage(figure, { format: "png", width, height, scale: 3, filename });
+    return this.view.plotly.downloadImage(figure, { format, width, height, scale: format === "png" ? 3 : 1, filename });
   }
 
   /** The last value of a series; of a pair of accuracies, at the last step that both have reached. */

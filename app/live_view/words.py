@@ -12,6 +12,7 @@ WORDS = {
     "waiting": "The first numbers arrive in a moment.",
     "turned": "Knobs that were turned while it trained",
     "download": "Download as a picture (PNG)",
+    "download_svg": "Download as a drawing (SVG)",
     "gain": "Percentage points more with VCR than without, at the last step that both have reached",
     "broken": "The charts cannot be drawn: the browser did not get Plotly from this app's server. "
     "Reload the page; if that does not help, reinstall the plotly package and restart the app.",

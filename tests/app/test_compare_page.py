@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from app.tables import signed
+from vcr_core.comparison.text import signed
 from vcr_core.config import RunConfig, override
 from vcr_core.execution.launch import DISPATCHER_LEASE
 from vcr_core.store import Report, RunState, Store

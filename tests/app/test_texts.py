@@ -14,7 +14,8 @@ from app.live_page import MATRICES, ORDERS
 from app.live_view.words import WORDS, translated_chart
 from app.run_list.component import WORDS as LIST_WORDS
 from app.texts import catalogue
-from vcr_core.comparison import difference_chart, matrix_chart
+from vcr_core.comparison import difference_chart, matrix_chart, text
+from vcr_core.comparison.report import WORDS as REPORT_WORDS
 from vcr_core.config import fields
 from vcr_core.figures import Chart, charts, drawing, history
 from vcr_core.figures.parts import RunLine
@@ -95,6 +96,8 @@ def sentences() -> set[str]:
     found = (
         set(WORDS.values())
         | set(LIST_WORDS.values())
+        | set(REPORT_WORDS.values())
+        | {text.NOT_PAIRED, text.READING, text.SO_FAR, text.UNEVEN, *text.MEASURES.values()}
         | set(SENTENCES.values())
         | {history.MARK_TEXT}
     )

@@ -12,6 +12,7 @@ from vcr_core.comparison.charts import (
 )
 from vcr_core.comparison.curves import EDGES, combine, mean_history
 from vcr_core.comparison.groups import Group, group_runs
+from vcr_core.comparison.report import html_report, html_table
 from vcr_core.comparison.results import (
     MEAN,
     RANK,
@@ -41,6 +42,8 @@ __all__ = [
     "differing_settings",
     "group_lines",
     "group_runs",
+    "html_report",
+    "html_table",
     "lines_of_runs",
     "matrix_chart",
     "mean_history",

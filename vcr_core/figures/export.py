@@ -68,7 +68,13 @@ def _page(chart: Chart, palette: Theme, rows: int) -> dict[str, Any]:
         "paper_bgcolor": palette["paper"],
         "plot_bgcolor": palette["paper"],
         "font": {"family": FONT, "color": palette["ink"]},
-        "legend": {"orientation": "h", "yref": "container", "y": 0.01, "yanchor": "bottom"},
+        "legend": {
+            "orientation": "h",
+            "traceorder": "normal",
+            "yref": "container",
+            "y": 0.01,
+            "yanchor": "bottom",
+        },
     }
 
 

@@ -167,6 +167,15 @@ class Folder:
             )
         return note, data
 
+    def newest_raw(self) -> tuple[int, bytes] | None:
+        """Step and safetensors bytes of the last whole checkpoint; None where there is none."""
+        for step in reversed(self.steps()):
+            try:
+                return step, self.read_raw(step)[1]
+            except CheckpointError:
+                continue
+        return None
+
     def newest(self) -> Checkpoint | None:
         """The last checkpoint that is whole; None where there is none."""
         return next(self._whole(), None)
