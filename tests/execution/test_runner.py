@@ -71,6 +71,30 @@ def test_a_run_waits_for_a_store_that_another_process_has_locked(
     assert numbers(store, run_id) == numbers(store, undisturbed)
 
 
+def test_a_run_that_reports_rarely_shows_how_far_it_is(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(channel, "BEAT_SECONDS", 0.02)
+    rarely = {"training.epochs": 60, "telemetry.reports": 2, "telemetry.snapshots": 2}
+    config = override(RunConfig(), {**TINY, **rarely})
+    run_id = store.create_run(config, state=RunState.STARTING)
+    reported: set[int] = set()
+    seen: set[int] = set()
+    over = threading.Event()
+
+    def watch() -> None:
+        while not over.wait(0.005):
+            seen.add(store.run(run_id).step)
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    runner.execute(store, run_id, on_progress=lambda step, _total, _: reported.add(step))
+    over.set()
+    watcher.join()
+    assert seen - reported - {0}
+    assert store.run(run_id).step == max(reported)
+
+
 def test_a_run_waits_for_a_server_that_is_restarted(
     postgres_url: str, postgres_server: PostgresServer
 ) -> None:

@@ -56,6 +56,7 @@ class StoreChannel:
         self._flushed_at = 0.0
         self._polled_at = 0.0
         self._seconds = 0.0
+        self._step = from_step
         self._cursor = after
         earlier = store.commands(run.id, after=after, state="applied")
         self._again = deque(each for each in earlier if each.kind is not CommandKind.CADENCE)
@@ -82,9 +83,10 @@ class StoreChannel:
     def _beat(self) -> None:
         while not self._closed.wait(BEAT_SECONDS):
             try:
-                self.store.update_run(
-                    self.run.id, attempt=self.run.attempt, heartbeat_at=time.time()
-                )
+                now = {"heartbeat_at": time.time()}
+                if self._total_steps:  # reports of a long run are far apart
+                    now["step"] = self._step
+                self.store.update_run(self.run.id, attempt=self.run.attempt, **now)
             except StoreError:  # the store does not answer now: the next beat may reach it
                 continue
             except (RunTakenError, UnknownRunError):  # the training thread will find out itself
@@ -118,7 +120,7 @@ class StoreChannel:
 
     def report(self, report: Report, *, seconds: float) -> None:
         """Keep a report; written together with its neighbours a few times a second."""
-        self._seconds = seconds
+        self._seconds, self._step = seconds, report.step
         if self._on_progress is not None:
             self._on_progress(report.step, self._total_steps, report.metrics)
         self._pending.append(self._new_part(report))
@@ -139,7 +141,7 @@ class StoreChannel:
         if not self._pending:
             return
         progress = {
-            "step": self._pending[-1].step,
+            "step": self._step,
             "training_seconds": self._seconds,
             "heartbeat_at": time.time(),
         }
@@ -164,6 +166,7 @@ class StoreChannel:
 
         New commands wait until all is done again that an earlier attempt applied or reported.
         """
+        self._step = step
         again = []
         while self._again and (self._again[0].applied_step or 0) <= step:
             again.append(self._again.popleft())
