@@ -22,6 +22,8 @@ from vcr_core.training.objectives.contrast import nt_xent, vicreg_loss
 from vcr_core.training.objectives.supervised import mixing
 from vcr_core.training.objectives.views import view_of
 
+#: Refused without labels: see test_a_rival_on_logits_is_refused_without_labels.
+ON_LOGITS = {"spectral-decoupling"}
 SHIFTS = {"augmentation.crop_padding": 1, "augmentation.blur": 0.5}
 
 
@@ -179,6 +181,39 @@ def test_every_rival_trains_at_the_same_layers_and_repeats_exactly(
     assert first[1].numbers("loss/task") != plain[1].numbers("loss/task")
     penalised = max(first[1].numbers("loss/penalty").values())
     assert (penalised > 0) == (rival != "dropout")
+
+
+@pytest.mark.parametrize("weights", [0.0, 1.0], ids=["alone", "with VCR"])
+@pytest.mark.parametrize(
+    ("name", "rival"),
+    [(n, r) for n in OBJECTIVES for r in RIVALS if n == "supervised" or r not in ON_LOGITS],
+)
+def test_every_objective_takes_a_step_with_every_regulariser_at_the_same_places(
+    small_config: RunConfig, name: str, rival: str, weights: float
+) -> None:
+    """What is added acts on the very block that the task's gradient passes."""
+    changes = {
+        "regularizer.variance_weight": weights,
+        "regularizer.covariance_weight": weights,
+        "regularizer.rival": rival,
+        "regularizer.rival_weight": 0.0 if rival == "none" else 0.5,
+    }
+    config = override(without_labels(small_config, name), changes)
+    gradients = []
+    for each in (config, override(config.baseline(), {"regularizer.rival": "none"})):
+        experiment = prepare(each)
+        torch.manual_seed(0)
+        loss = experiment.task_loss(torch.arange(64), 1)
+        (loss + experiment.penalty()).backward()  # type: ignore[no-untyped-call]
+        before = {n: p.detach().clone() for n, p in experiment.model.named_parameters()}
+        gradients.append(experiment.model.get_parameter("blocks.0.0.weight").grad)
+        experiment.optimizer.step()
+        moved = [n for n, p in experiment.model.named_parameters() if not p.equal(before[n])]
+        assert "blocks.0.0.weight" in moved
+        assert all(p.isfinite().all() for p in experiment.model.parameters())
+        experiment.remove()
+    plain = rival == "none" and weights == 0
+    assert torch.equal(gradients[0], gradients[1]) == plain
 
 
 def test_the_sketches_of_a_step_do_not_depend_on_earlier_steps(small_config: RunConfig) -> None:

@@ -20,6 +20,9 @@ CORRUPTIONS: Mapping[str, str] = {
     "invert": "bright for dark, in part or wholly",
 }
 
+#: Those that mean something for points of the plane.
+FOR_POINTS = ("noise", "shift")
+
 
 def parse_corruption(text: str, *, field: str = "transfer.targets") -> tuple[str, int]:
     """``noise-4`` as its name and severity; ``noise`` alone has severity 3.

@@ -72,9 +72,12 @@ def _pixelate(pixels: Tensor, level: int, draws: torch.Generator) -> Tensor:
 
 
 def _shift(pixels: Tensor, level: int, draws: torch.Generator) -> Tensor:
-    """Every image by the same distance, each in a direction of its own."""
+    """Every image, or point (N, 2, 1, 1), by one distance, each in a direction of its own."""
     count, channels, height, width = pixels.shape
     angle = 2 * math.pi * torch.rand(count, 1, generator=draws)
+    if (channels, height, width) == (2, 1, 1):
+        step = torch.cat([angle.cos(), angle.sin()], dim=1).view(count, 2, 1, 1)
+        return pixels + SHIFTED[level] * step
     down = (SHIFTED[level] * height * angle.sin()).round().long()
     across = (SHIFTED[level] * width * angle.cos()).round().long()
     rows = (torch.arange(height) + down).clamp(0, height - 1)

@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from vcr_core.datasets.catalog import DATASETS, dataset_info, parse_target
+from vcr_core.datasets.corruption_names import FOR_POINTS, parse_corruption
 from vcr_core.datasets.corruptions import corrupt
 from vcr_core.datasets.loading import load
 from vcr_core.datasets.split import (
@@ -106,7 +107,10 @@ def transfer_tasks(
 
 
 def _corrupted(found: Dataset, images: Images, corruption: str, seed: int) -> Images:
-    """Test images (N, C, H, W) as ``corruption`` leaves them; themselves where there is none."""
+    """Test images (N, C, H, W) as ``corruption`` leaves them; themselves where there is none.
+
+    Points are no pixels in [0, 1]: they are scaled into the middle half of it and back.
+    """
     if not corruption:
         return images
     images = in_memory(images, field="transfer.test_size")
@@ -116,7 +120,23 @@ def _corrupted(found: Dataset, images: Images, corruption: str, seed: int) -> Im
         for value in (found.mean, found.std)
     )
     draws = generator(seed, f"corruption {corruption}")
-    return (corrupt(images * std + mean, corruption, draws) - mean) / std
+    pixels = images * std + mean
+    if images.shape[2:].numel() > 1:
+        return (corrupt(pixels, corruption, draws) - mean) / std
+    _check_for_points(corruption)
+    low, span = pixels.min(), pixels.max() - pixels.min()
+    inside = corrupt(0.25 + 0.5 * (pixels - low) / span, corruption, draws)
+    return ((inside - 0.25) * 2 * span + low - mean) / std
+
+
+def _check_for_points(corruption: str) -> None:
+    name, _ = parse_corruption(corruption)
+    if name not in FOR_POINTS:
+        raise ConfigError(
+            f"expected a corruption of points ({', '.join(FOR_POINTS)}), got '{name}', which "
+            "acts on pictures",
+            field="transfer.targets",
+        )
 
 
 def _prepare(
