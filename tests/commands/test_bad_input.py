@@ -43,6 +43,7 @@ COMMANDS = {
     "resume": ["resume", "somebody"],
     "fork": ["fork", "somebody"],
     "replay": ["replay", "somebody"],
+    "probe": ["probe", "somebody"],
 }
 WITHOUT_STORE = {"presets", "doctor", "bench"}
 
