@@ -137,6 +137,13 @@ def _widget(name: str, info: FieldInfo, value: Any, *, dataset: str, key: str) -
     optional = type(None) in kinds
     if optional and kinds & {int, float}:
         return _optional_number(label, value, whole=int in kinds, help_text=help_text, key=key)
+    return _plain(label, value, kinds, help_text=help_text, key=key)
+
+
+def _plain(label: str, value: Any, kinds: set[Any], *, help_text: str, key: str) -> Any:
+    """A box to tick, a number, or text."""
+    if bool in kinds:
+        return st.checkbox(label, value, help=help_text, key=key)
     if int in kinds:
         return st.number_input(label, value=value, step=1, help=help_text, key=key)
     if float in kinds:

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
-from vcr_core.config import RunConfig
+from vcr_core.config import RunConfig, override
 from vcr_core.execution.launch import DISPATCHER_LEASE
 from vcr_core.presets import PRESETS
 from vcr_core.store import CommandKind, Report, Role, RunState, Store
@@ -70,6 +70,18 @@ def test_the_first_page_offers_every_preset_and_both_starts(page: AppTest) -> No
     assert page.selectbox(key="preset").options == [preset.title for preset in PRESETS.values()]
     assert [button.label for button in page.button] == ["Start pair", "Start one"]
     assert "What to look for" in texts(page)
+
+
+@pytest.mark.parametrize("preset", ["table1-vit", "ssl-vicreg", "cifar10-lt", "speed-small"])
+def test_a_preset_starts_as_it_is(page: AppTest, store: Store, preset: str) -> None:
+    page.query_params["preset"] = preset
+    page.run()
+    assert not page.exception
+    assert texts(page).count("needs mending") == 0
+    page.button[1].click().run()
+    (run,) = store.runs()
+    threads = {"execution.threads": run.config.execution.threads}  # known when it is queued
+    assert run.config == override(PRESETS[preset].config, threads)
 
 
 def test_start_pair_queues_twins_and_puts_the_run_into_the_link(
