@@ -9,6 +9,7 @@ from typing import Any
 import streamlit as st
 
 from app.exports import export_menu
+from app.run_fork import fork_menu, forked
 from app.run_list import Edit
 from app.state import RUN_PARAMETER, lab_store
 from app.texts import tr
@@ -20,7 +21,6 @@ from vcr_core.store import Run, RunState, RunSummary
 SELECTED = "selected"
 GOING = "runs:going"
 NOTICE = "runs:notice"
-FORKING = "runs:forking"
 MOST_COMPARED = 12
 MOST_SELECTED = 100
 LONGEST = {"name": 120, "notes": 2000}
@@ -84,6 +84,9 @@ def act(action: str, run: str) -> None:
 
 def go_where_asked() -> None:
     """Go where a click has asked to go; callbacks cannot."""
+    child = forked()
+    if child is not None:
+        st.switch_page("../pages/lab.py", query_params={RUN_PARAMETER: child})
     going = st.session_state.pop(GOING, None)
     if going is not None:
         st.switch_page(going[0], query_params=going[1])
@@ -202,6 +205,7 @@ def selection_bar() -> None:
         _bulk(tr("Stop"), ":material/stop:", stop, [r.id for r in runs if not r.state.is_over])
         _bulk(tr("Resume"), ":material/play_arrow:", resume, _resumable(runs))
         _bulk(tr("Delete"), ":material/delete:", delete, ids)
+        fork_menu(runs)
         export_menu(runs, key="runs:export")
         _bulk(tr("Clear"), ":material/deselect:", clear, ids)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from vcr_core.errors import StoreError
 from vcr_core.execution import Place
 from vcr_core.execution.launch import DISPATCHER_LEASE
 from vcr_core.store import RunState, Store
+from vcr_core.training.checkpoint import Folder
 
 MAIN = str(Path(__file__).parents[2] / "app" / "main.py")
 PAGE = "../pages/runs.py"
@@ -191,3 +193,26 @@ def test_tags_are_trimmed_cut_and_kept_once() -> None:
     assert parse_tags(" good,  very   good, good,, ") == ["good", "very good"]
     assert len(parse_tags(",".join(map(str, range(99))))) == 20
     assert parse_tags("x" * 99) == ["x" * 40]
+
+
+def test_a_run_is_forked_with_other_weights_and_the_fork_opens(store: Store) -> None:
+    run = run_in(store, checkpoint=None)
+    store.update_run(run, checkpoint=Folder.of(store.run(run)).address, checkpoint_step=40)
+    page = open_runs(selected=run)
+    page.button(key="runs:fork").click().run()
+    assert "has no checkpoint to fork from" in page.error[0].value
+    tree = RunConfig().model_dump(mode="json")
+    knobs = {"totals": [460]}
+    state = {"config": tree, "control": {"live": tree, "knobs": knobs}, "last_command": 3}
+    data = b"weights"
+    total = hashlib.sha256(data).hexdigest()
+    note = {"format": 1, "step": 40, "bytes": len(data), "sha256": total, "state": state}
+    Folder.of(store.run(run)).write_raw(note, data)
+    key = f"runs:fork:regularizer.variance_weight:{run}"
+    page.number_input(key=key).set_value(7.0)
+    page.button(key="runs:fork").click().run()
+    assert not page.exception
+    child = store.runs(states=[RunState.QUEUED])[0]
+    assert (child.parent_id, child.parent_step) == (run, 40)
+    assert child.config.regularizer.variance_weight == 7.0
+    assert page.query_params["run"] in (child.id, [child.id])
