@@ -128,16 +128,16 @@ def _without_labels(name: Objective, title: str) -> Preset:
             "VCR acts on its inner layers besides."
         ),
         look_for="The probes: what can be read from features that were never told a name.",
-        highlights=("shape", "background"),
+        highlights=("garment", "digits:digit"),
         config=RunConfig(
-            data=DataConfig(train_size=2000, test_size=1000),
-            augmentation=AugmentationConfig(smallest_crop=0.5, flip=0.5, jitter=0.2, blur=0.2),
+            data=DataConfig(
+                dataset="fashion-mnist", source="garment", train_size=4000, test_size=2000
+            ),
+            augmentation=AugmentationConfig(smallest_crop=0.3, flip=0.5, jitter=0.4, blur=0.2),
             objective=ObjectiveConfig(name=name),
             regularizer=RegularizerConfig(variance_weight=0.1, covariance_weight=0.1),
-            training=TrainingConfig(epochs=8, batch_size=128),
-            transfer=TransferConfig(
-                targets=("shape", "colour", "background", "texture"), probes=4, train_size=1000
-            ),
+            training=TrainingConfig(epochs=6, batch_size=128),
+            transfer=TransferConfig(targets=("garment", "coarse", "digits:digit"), probes=3),
             telemetry=TELEMETRY,
         ),
     )
@@ -155,7 +155,7 @@ _SPEED = Preset(
     config=RunConfig(
         augmentation=AugmentationConfig(crop_padding=2, flip=0.5),
         objective=ObjectiveConfig(label_smoothing=0.2),
-        regularizer=RegularizerConfig(budget="light"),
+        regularizer=RegularizerConfig(variance_weight=0.1, covariance_weight=0.1, budget="light"),
         optimizer=OptimizerConfig(
             name="sgd",
             learning_rate=0.2,
