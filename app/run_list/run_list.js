@@ -112,7 +112,7 @@ class RunRow {
     this.box = element("input", "", { type: "checkbox" });
     this.box.onchange = () => list.select(id, this.box.checked);
     this.name = new Field(this, "name", "input", words.name);
-    this.tags = new Field(this, "tags", "input", words.tags_hint);
+    this.tags = new Field(this, "tags", "textarea", words.tags_hint);
     this.notes = new Field(this, "notes", "textarea", words.notes_hint);
     this.link = element("a", "task");
     this.link.onclick = (event) => {
