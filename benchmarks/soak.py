@@ -1,6 +1,6 @@
 """kill -9, again and again, at random moments: nothing may be lost, stuck or done twice.
 
-    python benchmarks/soak.py [--rounds 200] [--seconds 1800] [--postgres] [--output FILE]
+    python benchmarks/soak.py [--rounds 200] [--seconds 1400] [--postgres] [--output FILE]
 
 The app, two dispatchers (one serves, one waits) and their workers serve a store in which short
 runs of one and the same configuration are queued without end. In every round one process, chosen
@@ -156,12 +156,12 @@ class Soak:
     # ---------------------------------------------------------------- the rounds
 
     def round(self) -> None:
-        """Kill at a random moment, in half of the rounds once a run is at work; look at all."""
+        """Kill at a random moment, in a third of the rounds once a run is at work; look at all."""
         self.keep_alive()
         while self.store.count_runs(states=[RunState.QUEUED]) < ALWAYS_WAITING:
             self.runs.append(submit(self.store, CONFIG, auto_resume=True))
         deadline = time.monotonic() + LONGEST_ROUND_SECONDS
-        patient = self.chance.random() < 0.5  # else it may strike while workers start
+        patient = self.chance.random() < 1 / 3  # else it may strike while workers start
         while patient and not self.store.count_runs(states=[RunState.RUNNING]):
             self.look()
             if time.monotonic() > deadline:
@@ -315,7 +315,7 @@ def main() -> None:
     """Attack, and add what came of it to the result file."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else "")
     parser.add_argument("--rounds", type=int, default=200)
-    parser.add_argument("--seconds", type=float, default=1800.0)
+    parser.add_argument("--seconds", type=float, default=1400.0)
     parser.add_argument("--postgres", action="store_true", help="on a PostgreSQL server of its own")
     parser.add_argument("--seed", type=int, default=int(time.time()))
     parser.add_argument("--output", type=Path, default=DEFAULT_OUTPUT)

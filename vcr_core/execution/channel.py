@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from vcr_core.errors import RunTakenError, StoreError, UnknownRunError
 from vcr_core.store import Command, CommandKind, CommandSource, Report, Run, RunState, Store
 
-FLUSH_SECONDS = 0.25
+FLUSH_SECONDS = 0.4
 POLL_SECONDS = 0.1
 FIRST_PAUSE_SECONDS = 0.05
 BEAT_SECONDS = 1.0
@@ -119,7 +119,7 @@ class StoreChannel:
             )
 
     def report(self, report: Report, *, seconds: float) -> None:
-        """Keep a report; written together with its neighbours a few times a second."""
+        """Keep a report; written together with its neighbours about twice a second."""
         self._seconds, self._step = seconds, report.step
         if self._on_progress is not None:
             self._on_progress(report.step, self._total_steps, report.metrics)
