@@ -25,7 +25,7 @@ from vcr_core.comparison import (
     lines_of_runs,
     mean_history,
 )
-from vcr_core.errors import StoreError, UnknownRunError
+from vcr_core.errors import UnknownRunError, VcrLabError
 from vcr_core.figures import Chart, History, read_history
 from vcr_core.store import Run, Store
 
@@ -39,18 +39,21 @@ def compare_page() -> None:
     """The runs that the link names, or what to do."""
     try:
         runs, missing = linked_runs(lab_store())
-    except StoreError as error:
+        for run in missing:
+            st.warning(
+                tr("The link names a run that is not here: {reason}", reason=plain(run)),
+                icon=":material/search_off:",
+            )
+        if 2 <= len(runs) <= MOST_COMPARED:
+            _compare(runs)
+        else:
+            _what_to_do(len(runs))
+    except VcrLabError as error:
         st.error(plain(str(error)), icon=":material/error:")
         st.button(tr("Try again"), icon=":material/refresh:")
-        return
-    for run in missing:
-        st.warning(
-            tr("The link names a run that is not here: {reason}", reason=plain(run)),
-            icon=":material/search_off:",
-        )
-    if not 2 <= len(runs) <= MOST_COMPARED:
-        _what_to_do(len(runs))
-        return
+
+
+def _compare(runs: Sequence[Run]) -> None:
     groups = group_runs(lab_store(), runs)
     reference, curves = _choices(groups)
     ids = tuple(run.id for run in runs)
@@ -135,7 +138,7 @@ def _live(ids: Sequence[str], place: int, curves: str, states: Sequence[str]) ->
         state_line(runs)
         _curves(store, groups, runs, curves)
         results_table(compare(store, groups, reference))
-    except StoreError as error:
+    except VcrLabError as error:
         st.error(plain(str(error)), icon=":material/error:")
 
 

@@ -12,6 +12,7 @@ from streamlit.testing.v1 import AppTest
 
 from vcr_core.comparison.text import signed
 from vcr_core.config import RunConfig, override
+from vcr_core.errors import StoreError
 from vcr_core.execution.launch import DISPATCHER_LEASE
 from vcr_core.store import Report, RunState, Store
 
@@ -177,3 +178,22 @@ def test_html_in_a_name_is_shown_as_text(store: Store, six: list[str]) -> None:
 
 def test_numbers_carry_a_sign_but_zero_does_not() -> None:
     assert [signed(value) for value in (1.25, -0.04, -3.0, 0.0)] == ["+1.2", "0.0", "−3.0", "0.0"]
+
+
+def test_a_store_that_goes_away_gives_a_message(
+    six: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = open_compare(runs=",".join(six))
+
+    def gone(*_: object, **__: object) -> None:
+        raise StoreError("cannot use the store at here: it is gone")
+
+    for method in ("run", "snapshot_steps", "metrics"):
+        with monkeypatch.context() as outage:
+            outage.setattr(Store, method, gone)
+            page.session_state["compare:curves:kept"] = None
+            page.run()
+            assert not page.exception
+            assert "it is gone" in page.error[0].value
+    page.run()
+    assert not page.error
