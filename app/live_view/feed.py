@@ -87,6 +87,7 @@ class Feed:
             content["frames"] = frames
         if self._wanted:
             content["past"] = past(view.charts, self._wanted, store)
+            content["answered"] = list(self._wanted)
             self._wanted = ()
         if news.marks != self._marks:
             content["marks"] = draw_marks(news.marks, tr)

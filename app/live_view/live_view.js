@@ -65,6 +65,7 @@ class LiveView {
     document.removeEventListener("visibilitychange", this.onVisible);
     window.removeEventListener("keydown", this.onKey, true);
     this.time.stop();
+    clearTimeout(this.time.asking);
     for (const chart of this.charts.values()) chart.remove();
   }
 
@@ -96,7 +97,7 @@ class LiveView {
     if (message.spec) this.applySpec(message.spec);
     const changed = this.numbers.add(message);
     if (message.frames || message.fresh) this.network.add(message);
-    if (message.past) this.time.arrived();
+    if (message.answered) this.time.arrived(message.answered);
     if (message.marks) this.numbers.marks = message.marks;
     if (message.marks || message.fresh) this.listTurned();
     for (const panel of this.panels())

@@ -3,14 +3,15 @@
 
 const FRAME_MS = 350;
 const PATIENCE_MS = 1500; // how long playing waits for a matrix that is on its way
+const MOST_PATIENCE_MS = 12000; // a question that was lost is asked again, more and more rarely
 const ASK_AHEAD = 6;
-const MOST_TRIES = 5; // a question can be lost while the page is redrawn
 
 class Time {
   constructor(view) {
     this.view = view;
     this.steps = [];
-    this.tried = new Map(); // "source@step" -> how often it was asked for: what never comes is given up
+    this.absent = new Set(); // "source@step" that was asked for and does not exist
+    this.patience = PATIENCE_MS;
     this.box = element("section", "time", { hidden: "" });
     this.button = element("button", "play", { type: "button" });
     this.slider = element("input", "slider", { type: "range", min: 0, max: 0, step: 1 });
@@ -77,31 +78,42 @@ class Time {
     this.button.setAttribute("aria-label", what);
   }
 
-  /** Ask for what is missing at the step shown and at the next ones. */
+  /** Ask for what is missing at the step shown and at the next ones, until an answer comes. */
   request() {
-    if (this.view.at === null || performance.now() - (this.askedAt ?? -Infinity) < PATIENCE_MS) return;
-    const wanted = new Set();
-    for (const step of this.steps.slice(this.place, this.place + ASK_AHEAD))
-      for (const name of this.view.panels().flatMap((panel) => panel.missing(step))) {
-        const tries = this.tried.get(`${name}@${step}`) ?? 0;
-        if (tries < MOST_TRIES) wanted.add(step);
-        this.tried.set(`${name}@${step}`, tries + 1);
-      }
-    if (!wanted.size) return;
+    clearTimeout(this.asking);
+    if (this.view.at === null) return;
+    const steps = this.steps.slice(this.place, this.place + ASK_AHEAD);
+    const wanted = steps.filter((step) => this.missing(step).some((name) => !this.absent.has(name)));
+    if (!wanted.length) return;
+    const wait = (this.askedAt ?? -Infinity) + this.patience - performance.now();
+    if (wait > 0) {
+      this.asking = setTimeout(() => this.request(), wait);
+      return;
+    }
+    if (this.askedAt !== undefined) this.patience = Math.min(2 * this.patience, MOST_PATIENCE_MS);
     this.askedAt = performance.now();
-    this.view.askFor([...wanted]);
+    this.view.askFor(wanted);
+    this.asking = setTimeout(() => this.request(), this.patience);
+  }
+
+  missing(step) {
+    const sources = this.view.panels().flatMap((panel) => panel.missing(step));
+    return sources.map((name) => `${name}@${step}`);
   }
 
   forget() {
-    this.tried.clear();
+    this.absent.clear();
   }
 
   isMissing(step) {
     return this.view.panels().some((panel) => panel.missing(step).length > 0);
   }
 
-  arrived() {
+  /** An answer: what it left out of what was asked for does not exist. */
+  arrived(answered) {
+    for (const step of answered) for (const name of this.missing(step)) this.absent.add(name);
     this.askedAt = undefined;
+    this.patience = PATIENCE_MS;
     this.request();
   }
 
