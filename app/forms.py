@@ -134,6 +134,8 @@ def _widget(name: str, info: FieldInfo, value: Any, *, dataset: str, key: str) -
         index = choices.index(value) if value in choices else 0
         return st.selectbox(label, choices, index, help=help_text, key=key)
     kinds = set(get_args(info.annotation)) or {info.annotation}
+    if bool in kinds:
+        return st.checkbox(label, value, help=help_text, key=key)
     optional = type(None) in kinds
     if optional and kinds & {int, float}:
         return _optional_number(label, value, whole=int in kinds, help_text=help_text, key=key)
