@@ -213,7 +213,8 @@ def feed(runs: Sequence[str]) -> None:
 
 def beside_training(store: Store, count: int, seconds: float) -> dict[str, Any]:
     """Viewers of a pair that trains meanwhile in two workers."""
-    config = override(find_preset(DEFAULT_PRESET).config, {"training.epochs": 2000})
+    long = {"training.epochs": 1000, "telemetry.reports": 2000, "telemetry.snapshots": 1000}
+    config = override(find_preset(DEFAULT_PRESET).config, long)
     ensure_dispatcher(store)
     pair = submit_pair(store, config, preset=DEFAULT_PRESET)
     deadline = time.monotonic() + PATIENCE_SECONDS

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from functools import cache
+from types import MappingProxyType
 from typing import Any, get_args
 
 from pydantic import ValidationError
@@ -13,12 +15,13 @@ from vcr_core.config.sections import SECTIONS, RunConfig
 from vcr_core.errors import ConfigError
 
 
-def fields() -> dict[str, FieldInfo]:
+@cache
+def fields() -> Mapping[str, FieldInfo]:
     """Every field of a run by its dotted name, in the order of the tree."""
     named: dict[str, FieldInfo] = {}
     for name, section in SECTIONS.items():
         named |= {f"{name}.{field}": info for field, info in section.model_fields.items()}
-    return named | {"seed": RunConfig.model_fields["seed"]}
+    return MappingProxyType(named | {"seed": RunConfig.model_fields["seed"]})
 
 
 def is_live(info: FieldInfo) -> bool:
