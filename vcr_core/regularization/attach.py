@@ -56,8 +56,9 @@ def attach(
         max_samples: use a fresh random subset of this many samples each step, drawn by a generator
             of its own; ``None`` for all. The covariance stays unbiased; the covariance term grows
             by ``handle.noise_floors()``.
-        budget: "full" is all samples at every step, "light" is ``BUDGETS["light"]``: nearly as
-            good for nearly nothing (see ``budgets.py``). Sets ``max_samples`` and ``every``.
+        budget: "full" is all samples at every step, "light" is ``BUDGETS["light"]``: most of the
+            gain for a few per cent of the step's time, at some cost of source accuracy (see
+            ``docs/cost.md``). Sets ``max_samples`` and ``every``.
         every: take the penalty at every k-th step only, k times as strong; the steps in between
             cost nothing.
         ranks: "global" takes statistics over all processes of ``torch.distributed`` by one
