@@ -77,7 +77,7 @@ class PanelPlot {
     this.head.append(this.title, this.gain, this.when);
     this.readouts = element("div", "readouts");
     this.frame = element("div", "frame");
-    this.plot = element("div", "plot", { role: "img" });
+    this.plot = element("div", "plot", { role: "group" });
     this.waiting = element("p", "waiting");
     this.now = element("i", "now", { "aria-hidden": "true", hidden: "" });
     this.frame.append(this.plot, this.now, this.waiting);
