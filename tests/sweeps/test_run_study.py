@@ -170,7 +170,7 @@ def test_a_setting_that_fails_is_named_and_the_others_go_on(shared: Store) -> No
 
 def test_a_hopeless_trial_is_stopped_through_the_store_and_its_run_kept(shared: Store) -> None:
     rates = [3e-3, 4e-3, 5e-3, 6e-3, 7e-3, 1e-9]
-    long = {**TINY, "training.epochs": 60, "transfer.probes": 12}
+    long = {**TINY, "training.epochs": 500, "transfer.probes": 40}
     study = tiny(
         "pruned",
         vary={"optimizer.learning_rate": rates},
