@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
@@ -21,6 +22,7 @@ LEASE_PATIENCE_SECONDS = 3.0
 # Dispatchers that this process started, by the store's address: so that no second one is started
 # while the first gets going, and that ended ones are reaped, not left as zombies.
 _started: dict[str, subprocess.Popen[bytes]] = {}
+_starting = threading.Lock()
 
 
 def submit(
@@ -93,20 +95,20 @@ def ensure_dispatcher(store: Store, *, owner_pid: int | None = None, delay: floa
 
     It ends by itself when ``owner_pid`` (default: this process) is gone and no run is left.
     """
-    for url, process in list(_started.items()):
-        if process.poll() is not None:
-            del _started[url]
-    if store.url in _started or dispatcher_alive(store):
-        return
-    owner = str(owner_pid or os.getpid())
-    arguments = ["--owner", owner, "--delay", str(delay)]
-    with (paths.log_folder() / "dispatcher.log").open("ab") as log:
-        _started[store.url] = start_detached(
-            "vcr_core.execution.dispatcher",
-            arguments,
-            log=log,
-            environment={"VCR_LAB_STORE": store.url},  # everybody sees a command line's password
-        )
+    with _starting:  # thirty sessions that open together start one
+        for url, process in list(_started.items()):
+            if process.poll() is not None:
+                del _started[url]
+        if store.url in _started or dispatcher_alive(store):
+            return
+        owner = str(owner_pid or os.getpid())
+        with (paths.log_folder() / "dispatcher.log").open("ab") as log:
+            _started[store.url] = start_detached(
+                "vcr_core.execution.dispatcher",
+                ["--owner", owner, "--delay", str(delay)],
+                log=log,
+                environment={"VCR_LAB_STORE": store.url},  # a command line shows its password
+            )
 
 
 def start_detached(
