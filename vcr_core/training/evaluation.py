@@ -11,16 +11,22 @@ from torch import Tensor
 
 from vcr_core import diagnostics
 from vcr_core.training.experiment import Experiment
+from vcr_core.training.measurables import measure_features, measure_trust
 from vcr_core.transfer import FrozenFeatures, frozen, probe_all
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Accuracies as shares of 1, measured on held-out images."""
+    """Accuracies as shares of 1, measured on held-out images.
+
+    ``features`` and ``trust`` are as in :mod:`vcr_core.training.measurables`.
+    """
 
     source_accuracy: float
     transfer: Mapping[str, float]
     effective_rank: float
+    features: Mapping[str, float]
+    trust: Mapping[str, float]
 
     def numbers(self) -> dict[str, float]:
         """The evaluation as metrics of the store."""
@@ -36,6 +42,8 @@ class Evaluation:
             "source_accuracy": self.source_accuracy,
             "transfer": dict(self.transfer),
             "effective_rank": self.effective_rank,
+            "features": dict(self.features),
+            "trust": dict(self.trust),
         }
 
 
@@ -51,10 +59,20 @@ def evaluate(
     model = experiment.measured
     features_of = FrozenFeatures(model)
     features = features_of(experiment.test_images)
+    labels, settings = experiment.test_labels, experiment.config
     with frozen(model):
-        predicted = model.head(features).argmax(dim=1)
-        accuracy = (predicted == experiment.test_labels).float().mean()
+        logits = model.head(features)
+        accuracy = (logits.argmax(dim=1) == labels).float().mean()
         rank = diagnostics.effective_rank(torch.cov(features.T))
-    l2 = experiment.config.transfer.l2
-    transfer = probe_all(features_of, experiment.tasks, l2=l2, starts=starts)
-    return Evaluation(float(accuracy), transfer, float(rank))
+        measured = measure_features(
+            features, logits, labels, target_std=settings.regularizer.target_std
+        )
+        trust = measure_trust(
+            logits,
+            labels,
+            own=experiment.test_images,
+            tasks=experiment.tasks,
+            logits_of=lambda images: model.head(features_of(images)),
+        )
+    transfer = probe_all(features_of, experiment.tasks, l2=settings.transfer.l2, starts=starts)
+    return Evaluation(float(accuracy), transfer, float(rank), measured, trust)
