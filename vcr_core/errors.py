@@ -19,6 +19,7 @@
 
     ├── StudyChangedError  a study of that name is in the store and differs
     ├── StudyBusyError     another process carries the study out
+    ├── ResultFileError    a study's result file that is damaged or of another version
     └── PortInUseError     the address of the app is taken
 
 Every message says what was expected, what came and what to do. The command line prints it on one
@@ -115,6 +116,10 @@ class StudyChangedError(VcrLabError):
 
 class StudyBusyError(VcrLabError):
     """Another process is carrying the study out."""
+
+
+class ResultFileError(VcrLabError):
+    """A study's result file that is half written, or of another study or version."""
 
 
 class PortInUseError(VcrLabError):

@@ -22,7 +22,7 @@ from the store, by whatever process. Nothing here imports torch.
 from __future__ import annotations
 
 from vcr_core.statistics import Difference, Estimate, estimate, paired_difference
-from vcr_core.sweeps.driver import Progress, run_study
+from vcr_core.sweeps.driver import Progress, hold_study, run_study
 from vcr_core.sweeps.records import Kind, Trial, TrialState
 from vcr_core.sweeps.results import MEAN, SOURCE, Row, StudyTable, describe, study_table
 from vcr_core.sweeps.spec import Span, Study, load_study, parse_vary, read_study
@@ -43,6 +43,7 @@ __all__ = [
     "TrialState",
     "describe",
     "estimate",
+    "hold_study",
     "load_study",
     "paired_difference",
     "parse_vary",

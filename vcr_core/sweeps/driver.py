@@ -11,7 +11,8 @@ from __future__ import annotations
 import os
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -63,11 +64,29 @@ def run_study(study: Study, store: Store, *, watch: Watch | None = None) -> None
         StudyChangedError: the store holds a study of that name that differs.
         StudyBusyError: another process is carrying it out.
     """
-    holder = uuid.uuid4().hex[:12]
-    lease = lease_name(study.name)
+    with hold_study(store, study.name) as beat:
+        Driver(study, store, beat=beat).run(watch)
+
+
+@contextmanager
+def hold_study(store: Store, name: str) -> Iterator[Callable[[], None]]:
+    """Keep all other processes off the study of that name; call what this gives every second.
+
+    Raises:
+        StudyBusyError: another process has it, or took it over after a long silence.
+    """
+    holder, lease = uuid.uuid4().hex[:12], lease_name(name)
     _take(store, lease, holder)
+
+    def beat() -> None:
+        if not store.hold_lease(lease, holder, patience=LEASE_PATIENCE_SECONDS):
+            raise StudyBusyError(
+                f"this process was silent for too long, and another one carries out the study "
+                f"'{name}' now"
+            )
+
     try:
-        Driver(study, store, lease=lease, holder=holder).run(watch)
+        yield beat
     finally:
         store.release_lease(lease, holder)
 
@@ -96,10 +115,10 @@ def _hold(store: Store, lease: str, holder: str) -> bool:
 class Driver:
     """One process's hold on a study. Use :func:`run_study`."""
 
-    def __init__(self, study: Study, store: Store, *, lease: str, holder: str) -> None:
+    def __init__(self, study: Study, store: Store, *, beat: Callable[[], None]) -> None:
         row = open_study(store, study)
         self._study, self._store, self._study_id = study, store, row.id
-        self._lease, self._holder, self._next_beat = lease, holder, 0.0
+        self._hold_on, self._next_beat = beat, 0.0
         self._trials = read_trials(row.result)
         self._search = Search(study, self._trials)
         self._runs: dict[tuple[int, int], Run] = {}
@@ -142,11 +161,7 @@ class Driver:
         if time.monotonic() < self._next_beat:
             return
         self._next_beat = time.monotonic() + BEAT_SECONDS
-        if not self._store.hold_lease(self._lease, self._holder, patience=LEASE_PATIENCE_SECONDS):
-            raise StudyBusyError(
-                f"this process was silent for too long, and another one carries out the study "
-                f"'{self._study.name}' now"
-            )
+        self._hold_on()
         ensure_dispatcher(self._store)
 
     def _is_done(self) -> bool:

@@ -34,12 +34,15 @@ class Spectrum:
 
 
 def spectrum(z: Tensor) -> Spectrum:
-    """Eigenvalues and eigenvectors of zᵀz / N for z (N, D), from 10 · D evenly spaced rows."""
+    """Eigenvalues and eigenvectors of zᵀz / N for z (N, D), from 10 · D evenly spaced rows.
+
+    In float64: the float32 solver may fail to converge where many eigenvalues are nearly 0.
+    """
     rows = z[:: max(1, len(z) // (ROWS_PER_FEATURE * z.shape[1]))]
     correlation = rows.T @ rows / len(rows)
-    if z.device.type == "mps":  # has no eigendecomposition
+    if z.device.type == "mps":  # has neither float64 nor an eigendecomposition
         correlation = correlation.cpu()
-    values, vectors = torch.linalg.eigh(correlation)
+    values, vectors = torch.linalg.eigh(correlation.double())
     return Spectrum(values.clamp_min(0).to(z), vectors.to(z))
 
 
