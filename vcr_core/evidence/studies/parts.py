@@ -8,7 +8,11 @@ from typing import Any
 from vcr_core.config import RunConfig, get_value, override
 from vcr_core.evidence.design import Arm, Changes, Setting
 
-DIGITS: Changes = {"data.dataset": "digits", "data.source": "parity", "transfer.targets": ("digit",)}
+DIGITS: Changes = {
+    "data.dataset": "digits",
+    "data.source": "parity",
+    "transfer.targets": ("digit",),
+}
 FASHION: Changes = {
     "data.dataset": "fashion-mnist",
     "data.source": "clothing",

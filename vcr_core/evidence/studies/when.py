@@ -149,9 +149,7 @@ def _sprites_others() -> dict[str, Cases]:
     }
 
 
-def _family(
-    data: str, network: str, cases: Cases, *first: Changes
-) -> Iterator[Setting]:
+def _family(data: str, network: str, cases: Cases, *first: Changes) -> Iterator[Setting]:
     for case, changes in cases.items():
         name = f"{data}, {network}" + (f", {case}" if case else "")
         tags = {"data": data, "network": network, "family": f"{data}, {network}"}
