@@ -18,11 +18,13 @@ from vcr_core.models.timm_models import TimmModel
 from vcr_core.regularization import attach
 
 NORMS = (nn.BatchNorm2d, nn.BatchNorm1d, nn.LayerNorm)
-SMALL = ("small-resnet", "small-convnext", "small-vit")
+SMALL = ("mlp", "small-resnet", "small-convnext", "small-vit")
 
 
 def small(name: str, norm: str) -> Model:
-    return build(name, in_shape=(3, 16, 16), num_classes=3, seed=0, width=8, norm=norm)
+    return build(
+        name, in_shape=(3, 16, 16), num_classes=3, seed=0, width=8, hidden=(16, 8), norm=norm
+    )
 
 
 @pytest.mark.parametrize("name", SMALL)

@@ -146,7 +146,7 @@ class ModelConfig(Section):
         "default",
         "Normalisation",
         "Of the small networks: 'default' is the family's own (batch norm in the small ResNet, "
-        "layer norm in the others).",
+        "none in the perceptron, layer norm in the others).",
     )
     pretrained: str | None = setting(
         None,

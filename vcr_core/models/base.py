@@ -100,6 +100,7 @@ def build(
             width=width,
             hidden=tuple(hidden),
             dropout=dropout,
+            norm=norm,
         )
         if "norm" in info.options:
             replace_norms(model, norm)

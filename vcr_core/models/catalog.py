@@ -93,7 +93,7 @@ MODELS: Mapping[str, ModelInfo] = {
                 "Fully connected layers with ReLU. The simplest network there is, and one whose "
                 "features collapse readily."
             ),
-            options=("hidden", "dropout"),
+            options=("hidden", "norm", "dropout"),
             names_for=_mlp_blocks,
         ),
         ModelInfo(

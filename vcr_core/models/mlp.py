@@ -13,7 +13,8 @@ from vcr_core.models.base import Model, classifier, register
 
 
 class MLP(Model):
-    """Flattened pixels, then a linear layer and a ReLU per hidden size."""
+    """Flattened pixels, then per hidden size a linear layer, a norm where one is asked for, and a
+    ReLU."""
 
     def __init__(
         self,
@@ -22,13 +23,14 @@ class MLP(Model):
         *,
         hidden: Sequence[int],
         dropout: float,
+        norm: str = "default",
     ) -> None:
         super().__init__()
         sizes = (math.prod(in_shape), *hidden)
         self.flatten = nn.Flatten()
         self.blocks = nn.Sequential(
             *(
-                nn.Sequential(nn.Linear(before, after), nn.ReLU())
+                nn.Sequential(nn.Linear(before, after), *_norm(norm, after), nn.ReLU())
                 for before, after in pairwise(sizes)
             )
         )
@@ -49,7 +51,14 @@ def mlp(
     num_classes: int,
     hidden: Sequence[int],
     dropout: float,
+    norm: str = "default",
     **_: Any,
 ) -> MLP:
     """The perceptron for images (C, H, W)."""
-    return MLP(in_shape, num_classes, hidden=hidden, dropout=dropout)
+    return MLP(in_shape, num_classes, hidden=hidden, dropout=dropout, norm=norm)
+
+
+def _norm(kind: str, features: int) -> list[nn.Module]:
+    """The norm of a layer with so many features; none for "default" and "none"."""
+    kinds: dict[str, type[nn.Module]] = {"batch": nn.BatchNorm1d, "layer": nn.LayerNorm}
+    return [kinds[kind](features)] if kind in kinds else []
