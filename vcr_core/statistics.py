@@ -67,6 +67,19 @@ def t_quantile(probability: float, degrees: float) -> float:
     return float(stdtrit(degrees, probability))
 
 
+def paired_p_value(difference: Difference) -> float | None:
+    """Of the two-sided paired t test that the difference is zero.
+
+    None where there are fewer than two seeds, or all differences are equal.
+    """
+    from scipy.special import stdtr
+
+    if not difference.standard_error:
+        return None
+    t = abs(difference.mean) / difference.standard_error
+    return float(2 * stdtr(difference.n - 1, -t))
+
+
 def pareto_front(points: Mapping[int, tuple[float, ...]]) -> set[int]:
     """The keys of the points that no other is at least as high as in all, and higher in one."""
     return {

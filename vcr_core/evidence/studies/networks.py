@@ -72,7 +72,7 @@ def architectures() -> Study:
         "MLP": MLP,
         "ResNet": RESNET,
         "ConvNeXt": CONVNEXT,
-        "ViT": VIT | {"training.epochs": 8},
+        "ViT": {**VIT, "training.epochs": 8},
     }
     slower: Changes = {"optimizer.learning_rate": 1e-3}
     settings = [

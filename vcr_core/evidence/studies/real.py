@@ -72,7 +72,10 @@ def objectives() -> Study:
             (Arm(BASELINE, (weights(0, 0),)), tuned_vcr()),
             {"objective": title},
         )
-        for data, changes, size in (("garments", FASHION | COARSE, 2000), ("digits", DIGITS, None))
+        for data, changes, size in (
+            ("garments", {**FASHION, **COARSE}, 2000),
+            ("digits", DIGITS, None),
+        )
         for name, title in (
             ("supervised", "supervised"),
             ("simclr", "SimCLR"),
