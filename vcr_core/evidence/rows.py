@@ -172,8 +172,8 @@ def open_results(path: Path, study: Study) -> ResultFile:
     """
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
-        header = {"kind": "study", "format": FORMAT, "study": study.name}
-        append_line(path, {**header, "fields": plain_fields(RunConfig())})
+        start = {"kind": "study", "format": FORMAT, "study": study.name}
+        append_line(path, {**start, "fields": plain_fields(RunConfig())})
     entries = _entries(path)
     header = _header(path, entries, study)
     _check_fields(path, header)

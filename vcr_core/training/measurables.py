@@ -41,7 +41,7 @@ def measure_features(
             "hinge_share": float(diagnostics.active_hinge_share(covariance, target_std)),
             "rms_correlation": float(diagnostics.rms_correlation(covariance)),
         }
-    present = labels.unique(return_inverse=True)[1]
+    present = torch.unique(labels, return_inverse=True)[1]
     if int(present.max()) > 0:
         numbers["cdnv"] = float(diagnostics.cdnv(features, present))
         numbers["nc1"] = float(diagnostics.nc1(features, present))

@@ -31,9 +31,9 @@ def terms() -> Study:
         Arm("variance alone", (weights(1, 0),)),
         Arm("covariance alone", (weights(0, 1),)),
         BOTH,
-        Arm("both, last layer", (weights(1, 1) | LAST,)),
-        Arm("both, published scale", (weights(1, 1) | PUBLISHED,)),
-        Arm("both, published scale, 0.16 and 0.01", (weights(0.16, 0.01) | PUBLISHED,)),
+        Arm("both, last layer", ({**weights(1, 1), **LAST},)),
+        Arm("both, published scale", ({**weights(1, 1), **PUBLISHED},)),
+        Arm("both, published scale, 0.16 and 0.01", ({**weights(0.16, 0.01), **PUBLISHED},)),
         Arm("both, smooth-L1 at 0.1", (weights(1, 1) | {"regularizer.threshold": 0.1},)),
     )
     settings = (
