@@ -22,7 +22,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 import vcr_core
-from vcr_core.commands import dispatcher, export, housekeeping, mirror, probe, runs, sweep
+from vcr_core.commands import dispatcher, evidence, export, housekeeping, mirror, probe, runs, sweep
 from vcr_core.commands.dispatcher import RAY_HELP, use_cluster
 from vcr_core.config import RunConfig, override
 from vcr_core.datasets.catalog import FOLDER
@@ -53,6 +53,7 @@ export.register(app)
 mirror.register(app)
 runs.register(app)
 probe.register(app)
+evidence.register(app)
 
 
 # What typer raises for words that make no command: its own class or click's, by its version.
