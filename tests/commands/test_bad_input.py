@@ -44,6 +44,8 @@ COMMANDS = {
     "fork": ["fork", "somebody"],
     "replay": ["replay", "somebody"],
     "probe": ["probe", "somebody"],
+    "advise": ["advise", "somebody"],
+    "evidence": ["evidence", "terms", "--quick", "--out", "."],
 }
 WITHOUT_STORE = {"presets", "doctor", "bench"}
 

@@ -14,6 +14,7 @@ from vcr_core.errors import ConfigError
 if TYPE_CHECKING:
     from vcr_core.evidence.conduct import Progress
     from vcr_core.evidence.rows import ResultFile
+    from vcr_core.store import Store
 
 FOLDER = Path("docs/evidence")
 INTERRUPTED = 130  # as a shell counts a command that Ctrl-C ended
@@ -39,6 +40,7 @@ def evidence(
     """Run a study of evidence, or go on with it; then write its table, figure and JSON."""
     from vcr_core.evidence.rows import open_results
     from vcr_core.evidence.studies import find_study
+    from vcr_core.store import open_store
 
     if name is None:
         _list_studies(out)
@@ -49,12 +51,13 @@ def evidence(
     path = out / f"{study.name}.jsonl"
     if report and not path.exists():
         raise ConfigError(f"expected results in {path}, found none: run the study first")
+    store = None if report else open_store()  # a store that cannot be used leaves no files behind
     results = open_results(path, study)
-    if repeat is not None:
-        _repeat(results, repeat)
+    if store is not None and repeat is not None:
+        _repeat(results, store, repeat)
         return
-    if not report:
-        _carry_out(results)
+    if store is not None:
+        _carry_out(results, store)
     _write(results, out)
 
 
@@ -95,12 +98,11 @@ def _list_studies(out: Path) -> None:
     Console().print(table)
 
 
-def _carry_out(results: ResultFile) -> None:
+def _carry_out(results: ResultFile, store: Store) -> None:
     from rich import progress as bars
     from rich.console import Console
 
     from vcr_core.evidence.conduct import carry_out
-    from vcr_core.store import open_store
 
     columns = (
         bars.TextColumn("{task.description}"),
@@ -116,7 +118,7 @@ def _carry_out(results: ResultFile) -> None:
             bar.update(task, completed=now.done, total=now.total, description=words)
 
         try:
-            carry_out(results, open_store(), watch=watch)
+            carry_out(results, store, watch=watch)
         except KeyboardInterrupt:
             print(
                 f"vcr-lab: left as it is, with {len(results.rows)} runs in {results.path}. "
@@ -133,16 +135,15 @@ def _write(results: ResultFile, out: Path) -> None:
         print(path)
 
 
-def _repeat(results: ResultFile, number: int) -> None:
+def _repeat(results: ResultFile, store: Store, number: int) -> None:
     """Run the row of that number anew, and say whether every number is the same."""
     from vcr_core.evidence.conduct import repeat
-    from vcr_core.store import open_store
 
     rows = list(results.rows.values())
     if not 1 <= number <= len(rows):
         raise ConfigError(f"expected a row from 1 to {len(rows)}, got {number}", field="repeat")
     row = rows[number - 1]
-    again = repeat(results, open_store(), row)
+    again = repeat(results, store, row)
     print(f"{row.setting} · {row.arm} · {row.phase} · seed {row.seed}")
     for name, before, after in (
         ("source", {"source": row.source}, {"source": again.source}),
