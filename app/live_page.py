@@ -10,6 +10,7 @@ import streamlit as st
 from streamlit.runtime.scriptrunner import add_script_run_ctx, get_script_run_ctx
 
 from app import links
+from app.advice_panel import advice_panel
 from app.controls import controls
 from app.exports import export_menu
 from app.live_view import Choice, Network, View, live_view
@@ -52,6 +53,7 @@ def show_run(watched: Watched) -> None:
         controls(watched)
     elif not links.is_hidden("summary"):
         _summary(watched)
+        advice_panel(watched)
     tick = TICK_SECONDS if all(run.step for run in watched.runs) else FIRST_TICK_SECONDS
     every = None if watched.is_over else tick
     st.fragment(_live, run_every=every)(watched.main.id, _states(watched))

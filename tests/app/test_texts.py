@@ -9,11 +9,13 @@ from pathlib import Path
 
 import pytest
 
+from app.advice_panel import COLUMNS, QUESTION
 from app.controls import KNOBS
 from app.live_page import MATRICES, ORDERS
 from app.live_view.words import WORDS, translated_chart
 from app.run_list.component import WORDS as LIST_WORDS
 from app.texts import catalogue
+from vcr_core.advisor.advice import SENTENCES as ADVICE
 from vcr_core.comparison import difference_chart, matrix_chart, text
 from vcr_core.comparison.report import WORDS as REPORT_WORDS
 from vcr_core.config import fields
@@ -99,6 +101,10 @@ def sentences() -> set[str]:
         | set(REPORT_WORDS.values())
         | {text.NOT_PAIRED, text.READING, text.SO_FAR, text.UNEVEN, *text.MEASURES.values()}
         | set(SENTENCES.values())
+        | set(ADVICE.values())
+        | set(COLUMNS)
+        | set(COLUMNS.values())
+        | {QUESTION}
         | {history.MARK_TEXT}
     )
     for folder in ("app", "pages"):

@@ -48,15 +48,7 @@ class Finding:
             "candidates": self.candidates,
             "failed": self.failed,
             "measures": {name: _tree(found) for name, found in self.measures.items()},
-            "gains": {
-                name: _tree(gain)
-                | {
-                    "low": _short(gain.low),
-                    "high": _short(gain.high),
-                    "p": _short(paired_p_value(gain)),
-                }
-                for name, gain in self.gains.items()
-            },
+            "gains": {name: _gain_tree(gain) for name, gain in self.gains.items()},
         }
 
 
