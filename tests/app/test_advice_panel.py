@@ -1,4 +1,4 @@
-"""The page says beforehand what a baseline's features tell, and only where something can be told."""
+"""The page says beforehand what a baseline's features tell, where they tell something."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from app.advice_panel import QUESTION
 from vcr_core.advisor import advise_run, load_table
 from vcr_core.config import RunConfig, override
 from vcr_core.errors import ConfigError
-from vcr_core.store import DISPATCHER_LEASE, RunState, Store
+from vcr_core.execution.launch import DISPATCHER_LEASE
+from vcr_core.store import RunState, Store
 
 MAIN = str(Path(__file__).parents[2] / "app" / "main.py")
 PLAIN = {"regularizer.variance_weight": 0.0, "regularizer.covariance_weight": 0.0}
