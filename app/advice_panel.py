@@ -11,6 +11,7 @@ from app.texts import tr
 from vcr_core.advisor import Advice, KnownSetting, advise_run
 from vcr_core.store import Run
 
+HOW_SURE = "skill"
 QUESTION = "Would regularisation help here?"
 COLUMNS = {
     "Gain in points": "Mean transfer accuracy with VCR minus without, both tuned alike, 5 seeds.",
@@ -43,9 +44,12 @@ def is_advisable(run: Run) -> bool:
 
 
 def _words(found: Advice) -> None:
-    state, answer, *more = (sentence.text(tr) for sentence in found.sentences)
-    st.markdown(f"{state} **{answer}**")
-    st.markdown(" ".join(more))
+    state, answer, *more = found.sentences
+    st.markdown(f"{state.text(tr)} **{answer.text(tr)}**")
+    st.markdown(" ".join(each.text(tr) for each in more if each.code != HOW_SURE))
+    for each in more:
+        if each.code == HOW_SURE:
+            st.caption(each.text(tr))
 
 
 def _neighbours(settings: Sequence[KnownSetting]) -> None:

@@ -48,7 +48,8 @@ def shown(run_id: str, language: str = "en") -> str:
     page.run()
     assert not page.exception
     return "\n".join(
-        [str(part.value) for part in page.markdown] + [str(part.label) for part in page.expander]
+        [str(part.value) for part in (*page.markdown, *page.caption)]
+        + [str(part.label) for part in page.expander]
     )
 
 
