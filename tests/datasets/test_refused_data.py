@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import tarfile
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -18,6 +20,8 @@ from typer.testing import CliRunner
 
 from vcr_core.cli import app
 from vcr_core.datasets import load
+from vcr_core.datasets.downloads import download_whole
+from vcr_core.datasets.places import FASHION_FILES
 from vcr_core.errors import DataError, VcrLabError
 
 LETTERS = {"data.dataset": "folder", "data.source": "class", "data.image_size": "8"}
@@ -117,6 +121,57 @@ def test_a_corrupt_archive_is_thrown_away_with_all_that_came_of_it(
     with pytest.raises(DataError, match=r"download CIFAR-10 \(170 MB\).*which failed"):
         load("cifar10", cache_folder=cache)
     assert not list(cache.iterdir())
+
+
+def test_a_corrupt_file_of_fashion_mnist_leaves_nothing_and_half_a_folder_is_said(
+    served: tuple[Path, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, address = served
+    for name in FASHION_FILES:
+        (folder / f"{name}.gz").write_bytes(b"<html>try again later</html>")
+    monkeypatch.setattr(sets.FashionMNIST, "mirrors", [f"{address}/"])
+    monkeypatch.setattr("vcr_core.datasets.fashion.FASHION_SYSTEM_FOLDER", tmp_path / "nothing")
+    cache = tmp_path / "cache"
+    with pytest.raises(DataError, match=r"download Fashion-MNIST \(30 MB\).*which failed"):
+        load("fashion-mnist", cache_folder=cache)
+    assert not list(cache.iterdir())
+    raw = cache / "FashionMNIST" / "raw"
+    raw.mkdir(parents=True)
+    (raw / FASHION_FILES[0]).write_bytes(b"half")
+    with pytest.raises(DataError, match="files are missing: remove that folder"):
+        load("fashion-mnist", cache_folder=cache)
+
+
+def test_of_processes_that_want_the_same_set_one_downloads_and_the_others_wait(
+    tmp_path: Path,
+) -> None:
+    root, begun = tmp_path / "cache" / "set", []
+    left = root.with_name("set.partial")  # of a process that was killed
+    (left / "old").mkdir(parents=True)
+
+    def fetch(place: Path) -> None:
+        begun.append(place)
+        assert not list(place.iterdir())
+        time.sleep(0.1)
+        (place / "images").write_bytes(b"whole")
+
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(lambda _: download_whole(root, fetch), range(4)))
+    assert len(begun) == 1
+    assert [path.name for path in root.parent.iterdir()] == ["set"]
+    assert (root / "images").read_bytes() == b"whole"
+
+
+def test_a_download_that_is_cut_off_leaves_nothing(tmp_path: Path) -> None:
+    root = tmp_path / "cache" / "set"
+
+    def fetch(place: Path) -> None:
+        (place / "half").write_bytes(b"half")
+        raise OSError("no space left")
+
+    with pytest.raises(OSError, match="no space"):
+        download_whole(root, fetch)
+    assert not list(root.parent.iterdir())
 
 
 def test_nothing_is_kept_of_a_run_that_could_not_begin(tmp_path: Path, lab_home: Path) -> None:

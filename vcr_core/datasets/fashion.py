@@ -11,6 +11,7 @@ import torch
 from torchvision.datasets import FashionMNIST
 
 from vcr_core.datasets.catalog import FASHION_MNIST
+from vcr_core.datasets.downloads import READ_ERRORS, download_whole, reason
 from vcr_core.datasets.places import FASHION_SYSTEM_FOLDER, fashion_files
 from vcr_core.datasets.split import Dataset, Split, make_dataset, random_rows
 from vcr_core.errors import DataError
@@ -82,21 +83,30 @@ def _unpacked(place: Path, files: dict[str, Path]) -> tuple[FashionMNIST, Fashio
                 with open_file(path, "rb") as packed, (raw / name).open("wb") as plain:
                     shutil.copyfileobj(packed, plain)
             return FashionMNIST(root, train=True), FashionMNIST(root, train=False)
-        except (OSError, EOFError, AssertionError, RuntimeError, ValueError, KeyError) as error:
+        except READ_ERRORS as error:
             raise DataError(
-                f"expected the files of Fashion-MNIST in '{place}', one is broken ({error}): "
-                f"remove the files there, and they are downloaded again"
+                f"expected the files of Fashion-MNIST in '{place}', one is broken "
+                f"({reason(error)}): remove the files there, and they are downloaded again"
             ) from error
 
 
 def _downloaded(cache_folder: Path) -> tuple[FashionMNIST, FashionMNIST]:
+    """Fetched by torchvision with its checksums, into ``cache_folder`` once it is whole."""
+    made = FashionMNIST.__name__
     try:
-        return (
-            FashionMNIST(cache_folder, train=True, download=True),
-            FashionMNIST(cache_folder, train=False, download=True),
+        download_whole(
+            cache_folder / made, lambda place: FashionMNIST(place, download=True), made=made
         )
-    except (OSError, RuntimeError) as error:
+    except READ_ERRORS as error:
         raise DataError(
-            f"expected to download Fashion-MNIST into '{cache_folder}', which failed: connect to "
-            f"the internet, or put its four files into a folder and name it in data.folder"
+            f"expected to download Fashion-MNIST (30 MB) into '{cache_folder}', which failed "
+            f"({reason(error)}): connect to the internet, or put its four files into a folder and "
+            "name it in data.folder"
         ) from error
+    files = fashion_files(cache_folder)
+    if files is None:
+        raise DataError(
+            f"expected Fashion-MNIST in '{cache_folder / made}', where files are missing: remove "
+            "that folder, and they are downloaded again"
+        )
+    return _unpacked(cache_folder, files)

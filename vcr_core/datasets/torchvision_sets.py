@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import pickle
-import shutil
-import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,17 +10,13 @@ import torch
 from torch import Tensor
 
 from vcr_core.datasets.catalog import dataset_info
+from vcr_core.datasets.downloads import READ_ERRORS, download_whole, is_there, reason
 from vcr_core.datasets.info import DatasetInfo
 from vcr_core.datasets.readers import READERS, Reader, labelled, pixels_of
 from vcr_core.datasets.split import Dataset, Split, generator, make_dataset, random_rows
 from vcr_core.datasets.streaming import TENSOR_BYTES, Images, ScaledPixels, StreamedImages
 from vcr_core.errors import ConfigError, DataError
 
-#: What torchvision, and what it reads with, raise where files are missing or broken.
-READ_ERRORS = (
-    *(OSError, EOFError, RuntimeError, ValueError, KeyError, IndexError, AssertionError),
-    *(TypeError, pickle.UnpicklingError, zlib.error),
-)
 #: Images that mean and std are measured on where a set streams from disk.
 MEASURED = 1024
 HELD_OUT_EVERY = 10  # of a species of iNaturalist, which has no labelled test images
@@ -165,13 +157,14 @@ def _opened(
         return train, train if single else reader.open(place, False, download, transform)
 
     how = f"place {reader.files} in '{root}', or name the folder that holds them in data.folder"
-    if root.is_dir() and any(root.iterdir()):
+    again = how if own or not info.fetched else f"it is downloaded once more, or {how}"
+    if is_there(root):
         try:
             return parts(root, False)
         except READ_ERRORS as error:
             raise DataError(
                 f"expected {info.title} in '{root}', which is not complete or broken "
-                f"({_reason(error)}): remove what is there and {how}",
+                f"({reason(error)}): remove what is there and {again}",
                 field="data.folder" if own else "",
             ) from error
     if own:
@@ -188,26 +181,13 @@ def _opened(
 
 
 def _download(info: DatasetInfo, root: Path, fetch: Callable[[Path], object], how: str) -> None:
-    """Let torchvision download into a folder of its own, moved to ``root`` once it is whole."""
-    partial = root.with_name(f"{root.name}.partial-{os.getpid()}")
     try:
-        partial.mkdir(parents=True, exist_ok=True)
-        fetch(partial)
-        if root.is_dir():  # empty, or another process was faster
-            shutil.rmtree(root)
-        partial.replace(root)
+        download_whole(root, fetch)
     except READ_ERRORS as error:
         raise DataError(
             f"expected to download {info.title} ({info.megabytes} MB) into '{root}', which failed "
-            f"({_reason(error)}): connect to the internet, or {how}"
+            f"({reason(error)}): connect to the internet, or {how}"
         ) from error
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
-
-
-def _reason(error: BaseException) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0] if lines else type(error).__name__
 
 
 def check_classes(
