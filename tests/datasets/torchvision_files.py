@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import pickle
+import shutil
 import struct
+import tarfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,6 +16,7 @@ import pytest
 from PIL import Image
 from scipy.io import savemat
 from torchvision import datasets as sets
+from torchvision.datasets import imagenet as archives
 
 RANDOM = np.random.default_rng(0)
 
@@ -237,6 +240,33 @@ def imagenet(root: Path, _: pytest.MonkeyPatch) -> None:
         for wnid in ("n01", "n02", "n03"):
             for image in range(count):
                 picture(root / split / wnid / f"{split}{image}.JPEG")
+
+
+def imagenet_archives(root: Path, patch: pytest.MonkeyPatch) -> None:
+    """The three archives in which ImageNet comes: two classes, two pictures of each and of none."""
+    made, wnids = root / "made", ("n01", "n02")
+    for number, wnid in enumerate(wnids):
+        for image in range(2):
+            picture(made / wnid / f"{wnid}_{image}.JPEG")
+            picture(made / "val" / f"ILSVRC2012_val_{2 * image + number}.JPEG")
+        packed(made / "train" / f"{wnid}.tar", made / wnid)
+    kinds = [("id", int), ("wnid", object), ("words", object), ("gloss", object), ("below", int)]
+    rows = [(n + 1, wnid, f"{wnid} word", "", 0) for n, wnid in enumerate(wnids)]
+    data = made / "devkit" / "ILSVRC2012_devkit_t12" / "data"
+    data.mkdir(parents=True)
+    savemat(data / "meta.mat", {"synsets": np.array(rows, dtype=kinds)})
+    (data / "ILSVRC2012_validation_ground_truth.txt").write_text("1\n2\n1\n2\n")
+    for name, (archive, _) in archives.ARCHIVE_META.items():
+        packed(root / archive, made / name)
+        patch.setitem(archives.ARCHIVE_META, name, (archive, md5(root / archive)))
+    shutil.rmtree(made)
+
+
+def packed(archive: Path, folder: Path) -> None:
+    archive.parent.mkdir(parents=True, exist_ok=True)
+    with tarfile.open(archive, "w:gz" if archive.suffix == ".gz" else "w") as file:
+        for path in sorted(folder.iterdir()):
+            file.add(path, arcname=path.name)
 
 
 #: For every set: what writes it, its training and test sizes, and the image shape it gives.

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from vcr_core.config.base import Section, setting
+from vcr_core.errors import ConfigError
 
+#: The policies of ``vcr_core.datasets.policies``, and none; a test holds the two together.
+Policy = Literal["none", "trivial", "rand", "auto"]
 Objective = Literal["supervised", "simclr", "vicreg"]
 #: The keys of ``vcr_core.regularization.rivals.RIVALS``; a test holds the two together.
 Rival = Literal[
@@ -40,8 +43,30 @@ class AugmentationConfig(Section):
         gt=0.0,
         le=1.0,
     )
+    crop_size: int | None = setting(
+        None,
+        "Crop size",
+        "Crops are scaled to this many pixels and not to the images' size: training on smaller "
+        "images than one measures on is faster. Needs a smallest crop below 1.",
+        unit="pixels",
+        ge=8,
+        le=512,
+    )
     flip: float = setting(
         0.0, "Mirrored", "Share of images mirrored left to right; 0.5 is usual.", ge=0.0, le=1.0
+    )
+    alternate: bool = setting(
+        False,
+        "Mirrored in turn",
+        "Which images are mirrored is drawn once: those that are in one epoch are not in the "
+        "next, and the other way round. Both sides are then seen equally often.",
+    )
+    policy: Policy = setting(
+        "none",
+        "Policy",
+        "'trivial' does one thing to every image (turn, shear, brighten, equalize, …), as strongly "
+        "as chance has it (TrivialAugment); 'rand' two things at strength 9 of 30 (RandAugment); "
+        "'auto' one of 25 pairs that were learned for ImageNet (AutoAugment).",
     )
     jitter: float = setting(
         0.0,
@@ -64,12 +89,33 @@ class AugmentationConfig(Section):
         le=1.0,
     )
 
+    cutout: int = setting(
+        0,
+        "Cut out",
+        "A square of this many pixels is painted over with the mean colour in every image. 0 is "
+        "never.",
+        unit="pixels",
+        ge=0,
+        le=512,
+    )
+
+    @model_validator(mode="after")
+    def _crop_is_one(self) -> AugmentationConfig:
+        if self.crop_size is not None and self.smallest_crop == 1:
+            raise ConfigError(
+                f"expected a smallest crop below 1 beside crops of {self.crop_size} pixels, got 1: "
+                "set augmentation.smallest_crop=0.08, for example",
+                field="augmentation.crop_size",
+            )
+        return self
+
     @property
     def is_on(self) -> bool:
         """Whether anything is varied at all."""
         colours = (self.jitter * self.jitter_share, self.grey, self.blur)
-        shares = (self.crop_padding, self.flip, *colours, self.erasing)
-        return self.smallest_crop < 1 or any(share > 0 for share in shares)
+        amounts = (self.crop_padding, self.flip, *colours, self.erasing, self.cutout)
+        drawn = self.smallest_crop < 1 or self.policy != "none"
+        return drawn or any(amount > 0 for amount in amounts)
 
 
 class ObjectiveConfig(Section):

@@ -66,6 +66,15 @@ class DataConfig(Section):
         ge=8,
         le=512,
     )
+    resize: int | None = setting(
+        None,
+        "Scaled to",
+        "The shorter side of your own images, and of those of many sizes, is scaled to this and "
+        "the middle of the image size is cut out; empty means the image size itself.",
+        unit="pixels",
+        ge=8,
+        le=1024,
+    )
     imbalance: float = setting(
         1.0,
         "Imbalance",
@@ -102,6 +111,11 @@ class DataConfig(Section):
                 f"expected one of {', '.join(self.factors)} for '{self.dataset}', "
                 f"got '{self.source}'",
                 field="data.source",
+            )
+        if self.resize is not None and self.resize < self.image_size:
+            raise ConfigError(
+                f"expected the image size of {self.image_size} pixels or more, got {self.resize}",
+                field="data.resize",
             )
         return self
 
@@ -147,6 +161,12 @@ class ModelConfig(Section):
         "Normalisation",
         "Of the small networks: 'default' is the family's own (batch norm in the small ResNet, "
         "none in the perceptron, layer norm in the others).",
+    )
+    whitening: bool = setting(
+        False,
+        "Whitening",
+        "The first convolution is set to whiten small patches of the training images, and stays "
+        "so: a good first layer costs no training.",
     )
     pretrained: str | None = setting(
         None,

@@ -11,15 +11,13 @@ from vcr_core.errors import ConfigError
 
 OptimizerName = Literal["adamw", "sgd"]
 Schedule = Literal["constant", "cosine", "linear"]
-Precision = Literal["float32", "bfloat16"]
+Precision = Literal["float32", "bfloat16", "float16"]
 
 
 class OptimizerConfig(Section):
-    """AdamW, or SGD with Nesterov momentum 0.9."""
+    """AdamW, or SGD with momentum."""
 
-    name: OptimizerName = setting(
-        "adamw", "Optimiser", "'adamw', or 'sgd' with Nesterov momentum 0.9."
-    )
+    name: OptimizerName = setting("adamw", "Optimiser", "'adamw', or 'sgd' with momentum.")
     learning_rate: float = setting(
         3e-3, "Learning rate", "The size of the optimiser's steps.", live=True, gt=0.0, le=10.0
     )
@@ -30,6 +28,16 @@ class OptimizerConfig(Section):
         live=True,
         ge=0.0,
         le=10.0,
+    )
+    momentum: float = setting(
+        0.9,
+        "Momentum",
+        "SGD: the share of its last step that each step keeps.",
+        gt=0.0,
+        lt=1.0,
+    )
+    nesterov: bool = setting(
+        True, "Nesterov", "SGD: look at the gradient where the momentum is about to lead."
     )
     schedule: Schedule = setting(
         "constant",
@@ -85,8 +93,15 @@ class TrainingConfig(Section):
     precision: Precision = setting(
         "float32",
         "Precision",
-        "'bfloat16' multiplies in 16 bits (autocast): faster on newer GPUs. Statistics, losses, "
+        "'bfloat16' multiplies in 16 bits (autocast): faster on newer GPUs. 'float16' too, with "
+        "losses scaled so that small gradients are not lost: for older GPUs. Statistics, losses, "
         "weights and probes stay in 32.",
+    )
+    compile: bool = setting(
+        False,
+        "Compiled",
+        "Compile the network's blocks (torch.compile): the first steps take a minute, all others "
+        "less time. On a CPU it needs a C++ compiler.",
     )
     channels_last: bool = setting(
         False,
@@ -104,9 +119,9 @@ class TrainingConfig(Section):
 
     @model_validator(mode="after")
     def _repeats_fit(self) -> TrainingConfig:
-        if self.batch_size % self.repeats:
+        if self.repeats > self.batch_size:
             raise ConfigError(
-                f"expected a divisor of the batch of {self.batch_size}, got {self.repeats}",
+                f"expected at most the {self.batch_size} images of a batch, got {self.repeats}",
                 field="training.repeats",
             )
         return self

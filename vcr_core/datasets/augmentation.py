@@ -4,17 +4,21 @@
     images = augment(images, generator(seed, f"augmentation of step {step}"))
 
 Chance is drawn on the CPU, a few numbers an image, so a seed gives the same pictures on every
-device. Order: shift or crop, mirror, colours, blur, erasing.
+device. Order: shift or crop, mirror, policy, colours, blur, erasing, cutout.
 """
 
 from __future__ import annotations
 
 import math
-from typing import Protocol
+from dataclasses import dataclass, replace
+from typing import Literal, Protocol
 
 import torch
 from torch import Tensor
 from torch.nn import functional
+
+from vcr_core.datasets import policies
+from vcr_core.datasets.operations import GREY
 
 #: SimCLR's proportions of colour jitter (Chen et al., arXiv 2002.05709, appendix A).
 BRIGHTNESS, CONTRAST, SATURATION, HUE = 0.8, 0.8, 0.8, 0.2
@@ -22,8 +26,6 @@ ASPECT_RATIOS = (3 / 4, 4 / 3)
 #: Area and aspect ratio of what is erased (Zhong et al., arXiv 1708.04896, section 4.1).
 ERASED_AREA, ERASED_RATIOS = (0.02, 0.33), (0.3, 3.3)
 BLUR_STD = (0.1, 2.0)  # of the Gaussian, in pixels of a 32-pixel image; scales with the size
-#: Luma of ITU-R 601, the grey that torchvision takes too.
-GREY = (0.2989, 0.587, 0.114)
 #: From RGB to luma and two colour differences (YIQ, NTSC 1953).
 YIQ = ((0.299, 0.587, 0.114), (0.5959, -0.2746, -0.3213), (0.2115, -0.5227, 0.3112))
 
@@ -36,7 +38,11 @@ class Amounts(Protocol):
     @property
     def smallest_crop(self) -> float: ...
     @property
+    def crop_size(self) -> int | None: ...
+    @property
     def flip(self) -> float: ...
+    @property
+    def policy(self) -> Literal["none"] | policies.Policy: ...
     @property
     def jitter(self) -> float: ...
     @property
@@ -47,35 +53,73 @@ class Amounts(Protocol):
     def blur(self) -> float: ...
     @property
     def erasing(self) -> float: ...
+    @property
+    def cutout(self) -> int: ...
 
 
+@dataclass(frozen=True, eq=False)
 class Augmentation:
     """Per-sample augmentation of standardised images (N, C, H, W).
 
     ``mean`` and ``std`` (C,) are those the images were standardised with: colours are changed on
-    pixels in [0, 1].
+    pixels in [0, 1]. ``cropped`` images come cropped already, as those do that stream from disk.
     """
 
-    def __init__(self, amounts: Amounts, *, mean: Tensor, std: Tensor) -> None:
-        self.amounts = amounts
-        self.mean, self.std = mean.view(1, -1, 1, 1), std.view(1, -1, 1, 1)
+    amounts: Amounts
+    mean: Tensor
+    std: Tensor
+    cropped: bool = False
 
     def to(self, device: torch.device) -> Augmentation:
         """The same on another device."""
-        return Augmentation(self.amounts, mean=self.mean.to(device), std=self.std.to(device))
+        return replace(self, mean=self.mean.to(device), std=self.std.to(device))
 
-    def __call__(self, images: Tensor, draws: torch.Generator) -> Tensor:
-        """Images (N, C, H, W), each varied on its own with chance from ``draws``."""
+    def __call__(
+        self, images: Tensor, draws: torch.Generator, *, mirrored: Tensor | None = None
+    ) -> Tensor:
+        """Images (N, C, H, W), each varied on its own with chance from ``draws``.
+
+        ``mirrored`` (N,) says which are mirrored; by chance where it is not given.
+        """
         amounts = self.amounts
-        if amounts.smallest_crop < 1:
-            images = random_resized_crop(
-                images, draws, smallest=amounts.smallest_crop, flip=amounts.flip
+        images = self._moved(images, draws, mirrored)
+        recolours = amounts.jitter * amounts.jitter_share > 0 or amounts.grey > 0
+        if recolours or amounts.policy != "none":
+            shape = (1, -1, 1, 1)
+            pixels = images * self.std.view(shape) + self.mean.view(shape)
+            images = (self._recoloured(pixels, draws) - self.mean.view(shape)) / self.std.view(
+                shape
             )
-        if amounts.crop_padding or (amounts.flip and amounts.smallest_crop >= 1):
-            flip = amounts.flip if amounts.smallest_crop >= 1 else 0.0
+        if amounts.blur:
+            images = blurred(images, draws, share=amounts.blur)
+        if amounts.erasing:
+            images = erased(images, draws, share=amounts.erasing)
+        if amounts.cutout:
+            images = cut_out(images, draws, size=amounts.cutout)
+        return images
+
+    def _moved(self, images: Tensor, draws: torch.Generator, mirrored: Tensor | None) -> Tensor:
+        """Crop, shift and mirror."""
+        amounts = self.amounts
+        flip = amounts.flip if mirrored is None else 0.0
+        crops = amounts.smallest_crop < 1 and not self.cropped
+        if crops:
+            images = random_resized_crop(
+                images, draws, smallest=amounts.smallest_crop, flip=flip, size=amounts.crop_size
+            )
+        if amounts.crop_padding or (flip and not crops):
+            flip = 0.0 if crops else flip
             images = shifted(images, draws, padding=amounts.crop_padding, flip=flip)
+        if mirrored is not None:
+            images = torch.where(mirrored.view(-1, 1, 1, 1), images.flip(3), images)
+        return images
+
+    def _recoloured(self, pixels: Tensor, draws: torch.Generator) -> Tensor:
+        """Pixels (N, C, H, W) in [0, 1] after the policy and the jitter of colours."""
+        amounts = self.amounts
+        if amounts.policy != "none":
+            pixels = policies.augment(pixels, amounts.policy, draws)
         if amounts.jitter * amounts.jitter_share > 0 or amounts.grey:
-            pixels = images * self.std + self.mean
             pixels = recoloured(
                 pixels,
                 draws,
@@ -83,12 +127,7 @@ class Augmentation:
                 share=amounts.jitter_share,
                 grey=amounts.grey,
             )
-            images = (pixels - self.mean) / self.std
-        if amounts.blur:
-            images = blurred(images, draws, share=amounts.blur)
-        if amounts.erasing:
-            images = erased(images, draws, share=amounts.erasing)
-        return images
+        return pixels
 
 
 def shifted(images: Tensor, draws: torch.Generator, *, padding: int, flip: float = 0.0) -> Tensor:
@@ -115,9 +154,16 @@ def _reflected(places: Tensor, size: int) -> Tensor:
 
 
 def random_resized_crop(
-    images: Tensor, draws: torch.Generator, *, smallest: float, flip: float = 0.0
+    images: Tensor,
+    draws: torch.Generator,
+    *,
+    smallest: float,
+    flip: float = 0.0,
+    size: int | None = None,
 ) -> Tensor:
     """Each image a random part of itself, scaled back to (H, W) bilinearly, perhaps mirrored.
+
+    With ``size`` it is scaled to (size, size).
 
     The part has a share in [``smallest``, 1] of the area and an aspect ratio in [3/4, 4/3], as in
     torchvision's ``RandomResizedCrop``, but it may not be wider or higher than the image.
@@ -133,8 +179,9 @@ def random_resized_crop(
     theta[:, 0, 0] = torch.where(mirrored, -width, width)
     theta[:, 1, 1] = height
     theta[:, 0, 2], theta[:, 1, 2] = centre[0] * (1 - width), centre[1] * (1 - height)
+    shape = list(images.shape) if size is None else [count, images.shape[1], size, size]
     grid = functional.affine_grid(
-        theta.to(images.device, non_blocking=True), list(images.shape), align_corners=False
+        theta.to(images.device, non_blocking=True), shape, align_corners=False
     )
     return functional.grid_sample(
         images, grid.to(images.dtype), padding_mode="border", align_corners=False
@@ -233,6 +280,18 @@ def erased(images: Tensor, draws: torch.Generator, *, share: float) -> Tensor:
         torch.rand(2, count, generator=draws),
     )
     return images.masked_fill((inside & chosen[:, None, None]).unsqueeze(1).to(images.device), 0)
+
+
+def cut_out(images: Tensor, draws: torch.Generator, *, size: int) -> Tensor:
+    """Each standardised image with a square of ``size`` pixels, wholly inside, at 0.
+
+    Source: DeVries, Taylor, arXiv 1708.04552 (whose square may leave the image).
+    """
+    count, _, height, width = images.shape
+    side = torch.full((count,), float(size))
+    places = torch.rand(2, count, generator=draws)
+    inside = rectangles(side, side, (height, width), places)
+    return images.masked_fill(inside.unsqueeze(1).to(images.device), 0)
 
 
 def rectangles(heights: Tensor, widths: Tensor, size: tuple[int, int], places: Tensor) -> Tensor:

@@ -31,8 +31,9 @@ def batch_indices(n: int, batch_size: int, epoch: int, seed: int, *, repeats: in
 
     A fresh permutation of the ``n`` rows for every epoch, from a generator of its own: twins see
     the same batches whatever else draws random numbers. An incomplete last batch is left out.
-    With ``repeats`` a batch holds batch_size / repeats images, each so often, a whole round after
-    the other: processes that share a batch get different copies. Steps stay as many.
+    With ``repeats`` a batch holds ⌈batch_size / repeats⌉ images, each so often (where that is more
+    than a batch, the last ones once less), a whole round after the other: processes that share a
+    batch get different copies. Steps stay as many.
     Source: Hoffer et al., "Augment your batch", arXiv 1901.09335.
 
     Raises:
@@ -40,8 +41,8 @@ def batch_indices(n: int, batch_size: int, epoch: int, seed: int, *, repeats: in
     """
     steps = steps_per_epoch(n, batch_size)
     order = torch.randperm(n, generator=generator(seed, f"batches of epoch {epoch}"))
-    images = batch_size // repeats
-    return order[: steps * images].view(steps, images).repeat(1, repeats)
+    images = -(-batch_size // repeats)
+    return order[: steps * images].view(steps, images).repeat(1, repeats)[:, :batch_size]
 
 
 def epoch_batches(

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import torch
 from torch import Tensor
-from torchvision.transforms import functional as transforms
 
 from vcr_core.datasets.catalog import FOLDER
 from vcr_core.datasets.own_images import find_images, open_image
+from vcr_core.datasets.pictures import ScaledPixels
 from vcr_core.datasets.split import Dataset, Split, generator, make_dataset, random_rows
 
 HELD_OUT = 0.2
@@ -22,11 +22,12 @@ def load(
     test_size: int | None,
     folder: Path | None,
     image_size: int,
+    resize: int | None = None,
 ) -> Dataset:
     """The images under ``folder``, (N, 3, image_size, image_size), with the factor ``class``.
 
-    The shorter side is scaled to ``image_size`` and the middle kept. A fifth of every class is
-    held out, one image at least; the seed decides which.
+    The shorter side is scaled to ``resize``, or ``image_size``, and the middle kept. A fifth of
+    every class is held out, one image at least; the seed decides which.
 
     Raises:
         DataError: no folder given or there, fewer than two classes, a class with fewer than two
@@ -34,7 +35,8 @@ def load(
     """
     found = find_images(folder)
     samples = [(path, label) for label, paths in enumerate(found.values()) for path in paths]
-    images = torch.stack([_read(path, image_size) for path, _ in samples])
+    middle = ScaledPixels(image_size, resize)
+    images = torch.stack([middle(open_image(path)).float().div_(255) for path, _ in samples])
     everything = Split(images, {"class": torch.tensor([label for _, label in samples])})
     train, test = _held_out(everything.labels["class"], seed)
     return make_dataset(
@@ -43,13 +45,6 @@ def load(
         everything.take(test[random_rows(len(test), test_size, seed, field="data.test_size")]),
         class_names={"class": tuple(found)},
     )
-
-
-def _read(path: Path, image_size: int) -> Tensor:
-    """One image as (3, image_size, image_size) in [0, 1]."""
-    resized = transforms.resize(open_image(path), [image_size], antialias=True)
-    pixels: Tensor = transforms.pil_to_tensor(transforms.center_crop(resized, [image_size]))
-    return pixels.float().div_(255)
 
 
 def _held_out(labels: Tensor, seed: int) -> tuple[Tensor, Tensor]:

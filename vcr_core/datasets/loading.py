@@ -25,6 +25,7 @@ def load(
     test_size: int | None = None,
     folder: str | Path | None = None,
     image_size: int = 32,
+    resize: int | None = None,
     shortcut: float = 0.0,
     cache_folder: str | Path | None = None,
     source: str | None = None,
@@ -41,6 +42,8 @@ def load(
         folder: for ``folder`` your images; for others where their files lie, if not in a usual
             place.
         image_size: height and width in pixels that images of many sizes are scaled to.
+        resize: their shorter side is scaled to this first, and the middle kept; None means
+            ``image_size``.
         shortcut: in [0, 1]; for sprites how often colour gives the shape away in training, for
             two moons how far the training moons are pulled apart.
         cache_folder: where downloads are kept; None means the user's data folder.
@@ -69,7 +72,7 @@ def load(
     if name == "folder":  # its files may change between two runs
         from vcr_core.datasets import folder as images
 
-        found = images.load(**options, image_size=image_size)
+        found = images.load(**options, image_size=image_size, resize=resize)
     else:
         found = _remembered(
             name,
@@ -77,6 +80,7 @@ def load(
             shortcut=shortcut,
             cache_folder=paths.data_folder() if cache_folder is None else Path(cache_folder),
             image_size=image_size,
+            resize=resize,
             workers=workers,
         )
     if hierarchy is not None:
@@ -137,6 +141,7 @@ def _remembered(
     shortcut: float,
     cache_folder: Path,
     image_size: int,
+    resize: int | None,
     workers: int,
 ) -> Dataset:
     if name == "sprites":
@@ -175,5 +180,6 @@ def _remembered(
         folder=folder,
         cache_folder=cache_folder,
         image_size=image_size,
+        resize=resize,
         workers=workers,
     )

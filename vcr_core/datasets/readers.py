@@ -19,15 +19,14 @@ from torchvision import datasets as sets
 
 from vcr_core.datasets import class_names as names
 from vcr_core.datasets.class_names import coarser
-from vcr_core.datasets.streaming import ScaledPixels
+from vcr_core.datasets.imagenet import open_imagenet
 
-Transform = ScaledPixels | None
-Open = Callable[[Path, bool, bool, Transform], Any]
+Open = Callable[[Path, bool, bool], Any]
 
 
 @dataclass(frozen=True)
 class Reader:
-    """``open(root, train, download, transform)``; ``files`` says what must lie under the root.
+    """``open(root, train, download)``; ``files`` says what must lie under the root.
 
     ``base`` is the factor that the files label; ``groups`` maps coarser factors to their classes'
     members. ``further`` reads other labellings: factor to (class names, labels).
@@ -68,56 +67,45 @@ def classes_of(opened: Any) -> tuple[str, ...]:
     first: Any = opened.datasets[0] if isinstance(opened, ConcatDataset) else opened
     if isinstance(first, sets.INaturalist):
         return tuple(first.all_categories)
-    if isinstance(first, sets.ImageNet):
-        return tuple(first.wnids)
     return tuple(map(str, first.classes))
 
 
-def _both(kind: Any, root: Path, download: bool, transform: Transform) -> Any:
+def _both(kind: Any, root: Path, download: bool) -> Any:
     """Training and validation parts as one, for sets that are probed with both."""
-    return ConcatDataset(
-        [
-            kind(root, split=split, download=download, transform=transform)
-            for split in ("train", "val")
-        ]
-    )
+    return ConcatDataset([kind(root, split=split, download=download) for split in ("train", "val")])
 
 
 def _split(kind: Any, train: str = "train", test: str = "test", **options: Any) -> Open:
-    def opened(root: Path, training: bool, download: bool, transform: Transform) -> Any:
+    def opened(root: Path, training: bool, download: bool) -> Any:
         split = train if training else test
-        return kind(root, split=split, download=download, transform=transform, **options)
+        return kind(root, split=split, download=download, **options)
 
     return opened
 
 
 def _flag(kind: Any, **options: Any) -> Open:
-    def opened(root: Path, training: bool, download: bool, transform: Transform) -> Any:
-        return kind(root, train=training, download=download, transform=transform, **options)
+    def opened(root: Path, training: bool, download: bool) -> Any:
+        return kind(root, train=training, download=download, **options)
 
     return opened
 
 
 def _with_validation(kind: Any) -> Open:
-    def opened(root: Path, training: bool, download: bool, transform: Transform) -> Any:
+    def opened(root: Path, training: bool, download: bool) -> Any:
         if training:
-            return _both(kind, root, download, transform)
-        return kind(root, split="test", download=download, transform=transform)
+            return _both(kind, root, download)
+        return kind(root, split="test", download=download)
 
     return opened
 
 
-def _inaturalist(root: Path, training: bool, download: bool, transform: Transform) -> Any:
+def _inaturalist(root: Path, training: bool, download: bool) -> Any:
     """One part for both: a tenth of every species is held out by the loader."""
-    return sets.INaturalist(str(root), version="2018", download=download, transform=transform)
+    return sets.INaturalist(str(root), version="2018", download=download)
 
 
-def _imagenet(root: Path, training: bool, download: bool, transform: Transform) -> Any:
-    """Unpacked folders ``train`` and ``val`` of one sub-folder a class, or the archives."""
-    split = "train" if training else "val"
-    if (root / split).is_dir():
-        return sets.ImageFolder(root / split, transform=transform)
-    return sets.ImageNet(root, split=split, transform=transform)
+def _imagenet(root: Path, training: bool, download: bool) -> Any:
+    return open_imagenet(root, training)
 
 
 def _animal(opened: Any) -> dict[str, tuple[tuple[str, ...], Tensor]]:

@@ -59,12 +59,15 @@ def transfer_tasks(
     folder: str | Path | None = None,
     cache_folder: str | Path | None = None,
     validation: bool = False,
+    resize: int | None = None,
+    workers: int = 0,
 ) -> list[TransferTask]:
     """The probes named by ``targets``, on images that fit a network trained on ``dataset``.
 
     A target is a factor of the data set (``colour``) or of another one (``digits:digit``), whose
     images are scaled to the size and channels of this one. ``colour@noise-3`` measures the probe of
     clean images on corrupted ones. Sizes above what there is mean all.
+    ``resize`` and ``workers`` are for pictures on disk, as in :func:`vcr_core.datasets.load`.
     With ``validation`` other data sets are measured on a part of their training images as well
     (this one is expected to be so already).
 
@@ -87,6 +90,8 @@ def transfer_tasks(
                 folder=folder,
                 cache_folder=cache_folder,
                 validation=validation,
+                resize=resize,
+                workers=workers,
             )
         found, train, test = prepared[other]
         if factor not in found.class_names:
@@ -149,6 +154,8 @@ def _prepare(
     folder: str | Path | None,
     cache_folder: str | Path | None,
     validation: bool,
+    resize: int | None,
+    workers: int,
 ) -> tuple[Dataset, _Part, _Part]:
     """A data set with the rows that probes use, resized where it is another one."""
     shape = dataset.train.images.shape[1:]
@@ -160,6 +167,8 @@ def _prepare(
             seed=seed,
             folder=folder if _may_use_folder(dataset.name, other) else None,
             image_size=max(shape[1:]),
+            resize=resize,
+            workers=workers,
             cache_folder=cache_folder,
         )
         if validation:

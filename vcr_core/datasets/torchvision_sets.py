@@ -12,9 +12,10 @@ from torch import Tensor
 from vcr_core.datasets.catalog import dataset_info
 from vcr_core.datasets.downloads import READ_ERRORS, download_whole, is_there, reason
 from vcr_core.datasets.info import DatasetInfo
+from vcr_core.datasets.pictures import ScaledPixels
 from vcr_core.datasets.readers import READERS, Reader, labelled, pixels_of
 from vcr_core.datasets.split import Dataset, Split, generator, make_dataset, random_rows
-from vcr_core.datasets.streaming import TENSOR_BYTES, Images, ScaledPixels, StreamedImages
+from vcr_core.datasets.streaming import TENSOR_BYTES, Images, StreamedImages
 from vcr_core.errors import ConfigError, DataError
 
 #: Images that mean and std are measured on where a set streams from disk.
@@ -31,6 +32,7 @@ def load(
     folder: Path | None,
     cache_folder: Path,
     image_size: int,
+    resize: int | None = None,
     workers: int = 0,
 ) -> Dataset:
     """The data set ``name``, small ones as tensors, large ones streaming from disk.
@@ -46,8 +48,8 @@ def load(
     """
     info, reader = dataset_info(name), READERS[name]
     root = folder or cache_folder / name
-    transform = ScaledPixels(image_size) if info.resized else None
-    opened = _opened(info, reader, root, transform, own=folder is not None)
+    middle = ScaledPixels(image_size, resize)
+    opened = _opened(info, reader, root, own=folder is not None)
     read = [_read(info, reader, part) for part in opened]
     class_names = read[0][1]
     parts = []
@@ -60,7 +62,7 @@ def load(
             allowed = allowed[held_out if place else ~held_out]
         if size is not None:
             allowed = allowed[random_rows(len(allowed), size, seed, field=field)]
-        streamed = StreamedImages(opened[place], allowed, size=image_size, workers=workers)
+        streamed = StreamedImages(opened[place], allowed, middle=middle, workers=workers)
         images = streamed if info.resized else _from_memory(reader, opened[place], allowed)
         chosen = {factor: values[allowed] for factor, values in labels.items()}
         parts.append(Split(_small_as_tensor(images), chosen))
@@ -145,16 +147,15 @@ def _opened(
     info: DatasetInfo,
     reader: Reader,
     root: Path,
-    transform: ScaledPixels | None,
     *,
     own: bool,
 ) -> tuple[Any, Any]:
     """Training and held-out part, opened by torchvision."""
 
     def parts(place: Path, download: bool) -> tuple[Any, Any]:
-        train = reader.open(place, True, download, transform)
+        train = reader.open(place, True, download)
         single = info.name == "inaturalist"
-        return train, train if single else reader.open(place, False, download, transform)
+        return train, train if single else reader.open(place, False, download)
 
     how = f"place {reader.files} in '{root}', or name the folder that holds them in data.folder"
     again = how if own or not info.fetched else f"it is downloaded once more, or {how}"

@@ -22,11 +22,13 @@ class Model(nn.Module, ABC):
     ``block_names``  modules (dotted names) whose outputs may be regularised, input to output
     ``feature_dim``  D of the penultimate features
     ``head``         the classifier, (N, D) -> (N, K)
+    ``any_size``     whether it takes images of other sizes than it was built for
     """
 
     block_names: tuple[str, ...]
     feature_dim: int
     head: nn.Module
+    any_size: bool = True
 
     @abstractmethod
     def features(self, x: Tensor) -> Tensor:

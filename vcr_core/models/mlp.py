@@ -16,6 +16,8 @@ class MLP(Model):
     """Flattened pixels, then per hidden size a linear layer, a norm where one is asked for, and a
     ReLU."""
 
+    any_size = False
+
     def __init__(
         self,
         in_shape: tuple[int, int, int],

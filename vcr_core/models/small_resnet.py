@@ -11,6 +11,23 @@ from torch.nn import functional
 from vcr_core.models.base import Model, classifier, register
 
 HALVED_FROM = 24
+#: Below, oneDNN's strided 1x1 convolution writes beyond its memory on processors with AVX2 alone
+#: (torch 2.15, channels-last, backward): the process dies.
+STRIDED_FROM = 8
+
+
+class Projection(nn.Conv2d):
+    """A 1x1 convolution with a stride; of few channels it is one without, of every other place."""
+
+    def __init__(self, channels_in: int, channels_out: int, stride: int) -> None:
+        super().__init__(channels_in, channels_out, 1, stride, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, H, W) -> (N, C', H / stride, W / stride)."""
+        if self.in_channels >= STRIDED_FROM:
+            return super().forward(x)
+        down, across = self.stride
+        return functional.conv2d(x[:, :, ::down, ::across], self.weight)
 
 
 class ResidualBlock(nn.Module):
@@ -25,7 +42,7 @@ class ResidualBlock(nn.Module):
         self.shortcut = (
             nn.Identity()
             if stride == 1 and channels_in == channels_out
-            else nn.Conv2d(channels_in, channels_out, 1, stride, bias=False)
+            else Projection(channels_in, channels_out, stride)
         )
 
     def forward(self, x: Tensor) -> Tensor:

@@ -43,7 +43,7 @@ class TimmModel(Model):
         self, name: str, in_shape: tuple[int, int, int], num_classes: int, *, dropout: float
     ) -> None:
         super().__init__()
-        self.network = _create(name.removeprefix(TIMM_PREFIX), in_shape)
+        self.network, self.any_size = _create(name.removeprefix(TIMM_PREFIX), in_shape)
         stages = _stages(self.network)
         self.taps = nn.ModuleList(Tap(channels) for _, channels in stages)
         for (stage, _), tap in zip(stages, self.taps, strict=True):
@@ -69,7 +69,8 @@ def _through(tap: nn.Module) -> Any:
     return hook
 
 
-def _create(name: str, in_shape: tuple[int, int, int]) -> Any:
+def _create(name: str, in_shape: tuple[int, int, int]) -> tuple[Any, bool]:
+    """The network, and whether it takes images of any size."""
     try:
         timm = import_module("timm")
     except ImportError as error:
@@ -85,9 +86,9 @@ def _create(name: str, in_shape: tuple[int, int, int]) -> Any:
         )
     options: dict[str, Any] = {"num_classes": 0, "in_chans": in_shape[0]}
     try:
-        return timm.create_model(name, **options, img_size=in_shape[1:])
+        return timm.create_model(name, **options, img_size=in_shape[1:]), False
     except TypeError:  # networks of convolutions take images of any size
-        return timm.create_model(name, **options)
+        return timm.create_model(name, **options), True
 
 
 def _stages(network: Any) -> list[tuple[str, int]]:

@@ -23,6 +23,8 @@ class ViT(Model):
     them), larger ones into patches of 32.
     """
 
+    any_size = False
+
     def __init__(
         self,
         name: str,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,25 +12,32 @@ from vcr_core import datasets, models, paths
 from vcr_core.config import DataConfig, ModelConfig, OptimizerConfig, RunConfig
 from vcr_core.datasets import Dataset, TransferTask
 from vcr_core.datasets.augmentation import Augmentation
-from vcr_core.datasets.batches import batch_indices
 from vcr_core.datasets.loading import long_tailed
-from vcr_core.datasets.split import measured_on_validation
+from vcr_core.datasets.split import generator, in_memory, measured_on_validation
 from vcr_core.datasets.streaming import Images, StreamedImages
 from vcr_core.datasets.torchvision_sets import check_classes
 from vcr_core.errors import ConfigError
 from vcr_core.models import Model
+from vcr_core.models.whitening import IMAGES, whiten_first_convolution
 from vcr_core.regularization import Regularization, attach
 from vcr_core.regularization.rivals import AttachedRival, attach_rival
 from vcr_core.training.average import AveragedWeights
 from vcr_core.training.cadence import Cadence, cadence
+from vcr_core.training.compiling import compile_blocks
 from vcr_core.training.objectives import Objective, add_projector, objective_of, supervised
+from vcr_core.training.reading import in_order
 
-MOMENTUM = 0.9
+#: The types of products under autocast, by ``training.precision``.
+HALF = {"bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
 @dataclass(frozen=True)
 class Experiment:
-    """A configuration made real: data and model on the device, the regulariser attached."""
+    """A configuration made real: data and model on the device, the regulariser attached.
+
+    ``scaler`` scales losses where products are float16, and does nothing elsewhere. ``mirrored``
+    (N,) says which training images are mirrored in epochs 0, 2, …; the others are in 1, 3, …
+    """
 
     config: RunConfig
     device: torch.device
@@ -44,8 +50,10 @@ class Experiment:
     test_labels: Tensor
     tasks: tuple[TransferTask, ...]
     cadence: Cadence
+    scaler: torch.amp.GradScaler
     objective: Objective = supervised
     augmentation: Augmentation | None = None
+    mirrored: Tensor | None = None
     rival: AttachedRival | None = None
     average: AveragedWeights | None = None
     rank: int = 0
@@ -57,8 +65,10 @@ class Experiment:
 
     def task_loss(self, batch: Tensor, step: int) -> Tensor:
         """The objective's loss of the rows ``batch`` (N,) at ``step``, in the precision set."""
-        half = self.config.training.precision == "bfloat16"
-        with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=half):
+        half = HALF.get(self.config.training.precision)
+        with torch.autocast(
+            self.device.type, dtype=half or torch.bfloat16, enabled=half is not None
+        ):
             return self.objective(self, batch, step)
 
     def penalty(self) -> Tensor:
@@ -93,6 +103,7 @@ def prepare(config: RunConfig, *, processes: int = 1) -> Experiment:
     _check_batch(config, len(data.train.images))
     torch.manual_seed(config.seed)
     model = build_model(config.model, data, source=config.data.source, seed=config.seed)
+    _check_crops(config, model)
     add_projector(model, config.objective, seed=config.seed)
     model.to(device)
     if config.training.channels_last:
@@ -101,6 +112,8 @@ def prepare(config: RunConfig, *, processes: int = 1) -> Experiment:
         model = torch.nn.SyncBatchNorm.convert_sync_batchnorm(model)  # type: ignore[no-untyped-call]
     kept = config.training.averaging
     average = AveragedWeights(model, kept) if kept else None  # before anything hooks on to it
+    if config.training.compile:
+        compile_blocks(model)
     rival = build_rival(model, config)
     source = config.data.source
     labels, held_out = data.train.labels[source], data.test.labels[source]
@@ -111,32 +124,28 @@ def prepare(config: RunConfig, *, processes: int = 1) -> Experiment:
         model=model,
         regularization=attach_regularizer(model, config, processes=processes),
         optimizer=build_optimizer(model, config.optimizer),
-        train_images=_in_order(data.train.images.to(device), config),
+        train_images=in_order(data.train.images.to(device), config),
         train_labels=labels.to(device),
         test_images=data.test.images.to(device),
         test_labels=held_out.to(device),
         tasks=_tasks(config, data, device),
         cadence=cadence(config, train_size=len(data.train.images)),
+        scaler=torch.amp.GradScaler(device.type, enabled=config.training.precision == "float16"),
         augmentation=build_augmentation(config, data, device),
+        mirrored=_mirrored(config, len(labels), device),
         objective=objective_of(config, rival),
         rival=rival,
         average=average,
     )
 
 
-def _in_order(images: Images, config: RunConfig) -> Images:
-    """Images on disk are read ahead in the order in which the steps will ask for them."""
-    size, repeats = config.training.batch_size, config.training.repeats
-
-    def rows_from(step: int) -> Iterator[Tensor]:
-        first, within = divmod(step - 1, len(images) // size)
-        for epoch in range(first, config.training.epochs):
-            batches = batch_indices(len(images), size, epoch, config.seed, repeats=repeats)
-            yield from batches[within if epoch == first else 0 :]
-
-    if isinstance(images, StreamedImages):
-        images.follow(rows_from)
-    return images
+def _mirrored(config: RunConfig, count: int, device: torch.device) -> Tensor | None:
+    """The images that are mirrored in the first epoch, where they take turns."""
+    amounts = config.augmentation
+    if not (amounts.alternate and amounts.flip):
+        return None
+    draws = generator(config.seed, "mirrored first")
+    return (torch.rand(count, generator=draws) < amounts.flip).to(device)
 
 
 def load_data(config: DataConfig, *, seed: int) -> Dataset:
@@ -147,6 +156,7 @@ def load_data(config: DataConfig, *, seed: int) -> Dataset:
         test_size=config.test_size,
         folder=config.folder,
         image_size=config.image_size,
+        resize=config.resize,
         shortcut=config.shortcut,
         seed=seed,
         cache_folder=paths.data_folder(),
@@ -167,7 +177,7 @@ def build_model(config: ModelConfig, data: Dataset, *, source: str, seed: int) -
             f"expected one of {', '.join(data.class_names)}, got '{source}'", field="data.source"
         )
     channels, height, width = data.train.images.shape[1:]
-    return models.build(
+    model = models.build(
         config.name,
         in_shape=(channels, height, width),
         num_classes=len(data.class_names[source]),
@@ -178,6 +188,15 @@ def build_model(config: ModelConfig, data: Dataset, *, source: str, seed: int) -
         norm=config.norm,
         pretrained=config.pretrained,
     )
+    if config.whitening:
+        whiten_first_convolution(model, _some(data.train.images, seed))
+    return model
+
+
+def _some(images: Images, seed: int) -> Tensor:
+    """A few thousand images, drawn by the seed."""
+    rows = torch.randperm(len(images), generator=generator(seed, "whitening"))[:IMAGES]
+    return in_memory(images[rows])
 
 
 def build_augmentation(
@@ -197,20 +216,20 @@ def build_augmentation(
             f"expected shifts below the {size} pixels of the images, got {amounts.crop_padding}",
             field="augmentation.crop_padding",
         )
-    return Augmentation(amounts, mean=data.mean, std=data.std).to(device)
+    cropped = isinstance(data.train.images, StreamedImages)
+    return Augmentation(amounts, mean=data.mean, std=data.std, cropped=cropped).to(device)
 
 
 def build_optimizer(model: torch.nn.Module, settings: OptimizerConfig) -> torch.optim.Optimizer:
-    """AdamW, or SGD with Nesterov momentum, over all weights, with decay where it is wanted."""
+    """AdamW, or SGD with momentum, over all weights that train, with decay where it is wanted."""
     options: dict[str, Any] = {
         "lr": settings.learning_rate,
         "weight_decay": settings.weight_decay,
         "fused": True,
     }
     if settings.name == "sgd":
-        return torch.optim.SGD(
-            _groups(model, settings), momentum=MOMENTUM, nesterov=True, **options
-        )
+        options |= {"momentum": settings.momentum, "nesterov": settings.nesterov}
+        return torch.optim.SGD(_groups(model, settings), **options)
     return torch.optim.AdamW(_groups(model, settings), **options)
 
 
@@ -219,7 +238,7 @@ def _groups(model: torch.nn.Module, settings: OptimizerConfig) -> list[dict[str,
 
     ``decays`` tells a live weight decay which group to act on.
     """
-    parameters = list(model.parameters())
+    parameters = [each for each in model.parameters() if each.requires_grad]
     if settings.norm_decay:
         return [{"params": parameters, "decays": True}]
     return [
@@ -291,6 +310,17 @@ def _check_batch(config: RunConfig, train_size: int) -> None:
         )
 
 
+def _check_crops(config: RunConfig, model: Model) -> None:
+    """Crops of another size are for networks that take images of any."""
+    size = config.augmentation.crop_size
+    if size is not None and not model.any_size:
+        raise ConfigError(
+            f"expected a network that takes images of any size beside crops of {size} pixels, "
+            f"'{config.model.name}' takes those of one size: leave the crop size empty",
+            field="augmentation.crop_size",
+        )
+
+
 def _tasks(config: RunConfig, data: Dataset, device: torch.device) -> tuple[TransferTask, ...]:
     tasks = datasets.transfer_tasks(
         data,
@@ -301,6 +331,8 @@ def _tasks(config: RunConfig, data: Dataset, device: torch.device) -> tuple[Tran
         folder=config.data.folder,
         cache_folder=paths.data_folder(),
         validation=config.data.measured_on == "validation",
+        resize=config.data.resize,
+        workers=config.data.workers,
     )
     moved: dict[int, Images] = {}
 

@@ -138,9 +138,9 @@ class Trainer:
         penalty = experiment.penalty()
         ratios: Mapping[str, Tensor] = {}
         if self.step in self.control.cadence.gradients:
-            ratios = gradient_ratios(live, experiment.regularization, loss)
+            ratios = gradient_ratios(live, experiment.regularization, loss, experiment.scaler)
         experiment.optimizer.zero_grad(set_to_none=True)
-        (loss + penalty).backward()  # type: ignore[no-untyped-call]
+        experiment.scaler.scale(loss + penalty).backward()  # type: ignore[no-untyped-call]
         self._update()
         self._losses.add(loss if self._ranks is None else self._ranks.mean(loss))
         if reporting:
@@ -161,8 +161,10 @@ class Trainer:
         """Follow the gradients; with averaged weights, take the new ones in."""
         experiment, clip = self.experiment, self.control.live.optimizer.clip
         if clip:
+            experiment.scaler.unscale_(experiment.optimizer)
             torch.nn.utils.clip_grad_norm_(experiment.model.parameters(), clip, foreach=True)
-        experiment.optimizer.step()
+        experiment.scaler.step(experiment.optimizer)
+        experiment.scaler.update()
         if experiment.average is not None:
             experiment.average.update(experiment.model, step=self.step)
 

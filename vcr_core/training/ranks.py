@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 import torch
 from torch import Tensor, distributed
 
+from vcr_core.datasets.streaming import StreamedImages
 from vcr_core.errors import ConfigError, VcrLabError
 from vcr_core.models import Model
 from vcr_core.store import Command, Report, RunState
@@ -65,7 +66,10 @@ class Ranks:
         model = self._fabric.setup_module(experiment.model, move_to_device=False)
         model.mark_forward_method("features")
         torch.manual_seed(experiment.config.seed + self.rank)
-        return replace(experiment, model=cast(Model, model), rank=self.rank)
+        images = experiment.train_images
+        if isinstance(images, StreamedImages):
+            images = images.shared(self.part, self.rank)
+        return replace(experiment, model=cast(Model, model), train_images=images, rank=self.rank)
 
     def part(self, batch: Tensor) -> Tensor:
         """This process's rows of a batch (N,): (N / processes,)."""

@@ -88,13 +88,20 @@ def _measurements(
 
 
 def gradient_ratios(
-    live: RunConfig, regularization: Regularization, loss: Tensor
+    live: RunConfig, regularization: Regularization, loss: Tensor, scaler: torch.amp.GradScaler
 ) -> Mapping[str, Tensor]:
-    """‖penalty gradient‖ / ‖task gradient‖ by layer; 0 where no weight pulls."""
+    """‖penalty gradient‖ / ‖task gradient‖ by layer; 0 where no weight pulls.
+
+    In float16 the task's gradient is that of the scaled loss, and the ratio is scaled back.
+    """
     weights = live.regularizer
     if weights.variance_weight == 0 and weights.covariance_weight == 0:
         return dict.fromkeys(regularization.layer_names, torch.zeros(()))
-    return regularization.gradient_ratios(loss)
+    ratios = regularization.gradient_ratios(scaler.scale(loss))
+    if not scaler.is_enabled():
+        return ratios
+    scale = scaler.scale(torch.ones((), device=loss.device))
+    return {name: ratio * scale for name, ratio in ratios.items()}
 
 
 def check_finite(loss: float, *, step: int, live: RunConfig) -> None:

@@ -8,7 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from vcr_core.errors import CheckpointError
+from vcr_core.config import RunConfig, differences, validate
+from vcr_core.errors import CheckpointError, ConfigError
 from vcr_core.training.experiment import Experiment
 
 
@@ -38,6 +39,7 @@ def state_of(experiment: Experiment) -> dict[str, Any]:
         "optimizer": type(experiment.optimizer).__name__,
         "groups": groups,
         "regularization": experiment.regularization.state_dict(),
+        "scaler": experiment.scaler.state_dict(),
     }
 
 
@@ -64,6 +66,8 @@ def restore(
     ]
     experiment.optimizer.load_state_dict({"state": slots, "param_groups": groups})
     experiment.regularization.load_state_dict(state["regularization"])
+    if experiment.scaler.is_enabled():
+        experiment.scaler.load_state_dict(state["scaler"])
     torch.set_rng_state(tensors["random/cpu"])
     if experiment.device.type == "cuda" and "random/cuda" in tensors:
         torch.cuda.set_rng_state(tensors["random/cuda"], experiment.device)
@@ -72,13 +76,7 @@ def restore(
 
 
 def _check(experiment: Experiment, tensors: Mapping[str, Tensor], state: Mapping[str, Any]) -> None:
-    expected = experiment.config.model_dump(mode="json")
-    differing = sorted(
-        f"{section}.{name}" if isinstance(values, Mapping) else section
-        for section, values in expected.items()
-        for name in (values if isinstance(values, Mapping) else [""])
-        if _value(expected, section, name) != _value(state["config"], section, name)
-    )
+    differing = sorted(differences(experiment.config, _known(state["config"])))
     if differing:
         raise CheckpointError(
             f"expected a checkpoint of this run's configuration, got one that differs in "
@@ -99,9 +97,19 @@ def _check(experiment: Experiment, tensors: Mapping[str, Tensor], state: Mapping
         )
 
 
-def _value(tree: Mapping[str, Any], section: str, name: str) -> Any:
-    part = tree.get(section)
-    return part.get(name) if name and isinstance(part, Mapping) else part
+def _known(tree: Mapping[str, Any]) -> RunConfig:
+    """A checkpoint's configuration; settings that came later are at their defaults.
+
+    Raises:
+        CheckpointError: it is of a version whose settings this one does not know.
+    """
+    try:
+        return validate(tree)
+    except ConfigError as error:
+        raise CheckpointError(
+            f"expected a checkpoint of this version's settings, got one with {error}: go on with "
+            "the version that made it"
+        ) from error
 
 
 def below(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
