@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Sequence
 
-from vcr_core.execution.lockstep import Lockstep
+from vcr_core.execution.lockstep import Lockstep, lasts
 from vcr_core.store import Command, CommandKind
 
 
@@ -49,8 +49,11 @@ class Inbox:
     def ready(self, step: int, *, paused: bool) -> list[Command]:
         """What is to be done at this boundary; what both were asked, once the twin has heard too.
 
-        That comes alone, because what is done before it may change what it means.
+        That comes alone, because what is done before it may change what it means. What is meant
+        for now does not wait for a step to which a paused run will not come.
         """
+        if paused:
+            self._later = [(due if lasts(each) else step, each) for due, each in self._later]
         ready = [command for due, command in self._later if due <= step]
         self._later = [each for each in self._later if each[0] > step]
         while self._asked and not (ready and self._is_joint(self._asked[0])):

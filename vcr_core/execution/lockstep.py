@@ -46,7 +46,6 @@ FIRST_LOOK_SECONDS = 0.001
 SLOWEST_LOOK_SECONDS = 0.02
 LOOK_GROWTH = 1.4
 
-#: What belongs to a step. All else that is asked of both is meant for now.
 LASTING = {CommandKind.SET, CommandKind.EXTEND}
 
 Insist = Callable[[Callable[[], Any]], Any]
@@ -66,7 +65,10 @@ class Lockstep:
         self._boundary = self._shown = self._passed = self._left = -1
         self._interval = self._lead = 1
         self._told_at = time.monotonic()
-        self._seconds = self._pace = self._longest = 0.0
+        self._longest = 0.0
+        self._first: tuple[int, float] | None = None
+        self._seconds = 0.0
+        self._pace = 0.0
         self._offers: dict[int, int] = {}
 
     # --------------------------------------------------------------- boundaries
@@ -74,6 +76,7 @@ class Lockstep:
     def begin(self, step: int, *, hears: bool) -> None:
         """Training is about to begin, or to go on, after ``step`` steps."""
         self._left = self._boundary = self._shown = step - 1
+        self._pace = self._pace_so_far()
         self._insist(
             lambda: self._store.begin_position(
                 self._run.id, attempt=self._run.attempt, reached=step - 1, hears=hears
@@ -82,9 +85,21 @@ class Lockstep:
 
     def reported(self, step: int, seconds: float) -> None:
         """A report was made after ``seconds`` of training in all."""
-        self._longest = max(self._longest, seconds - self._seconds)
+        if self._first is None:
+            self._first = step, seconds
+        else:
+            self._longest = max(self._longest, seconds - self._seconds)
         self._seconds = seconds
-        self._pace = seconds / max(1, step)
+        if step > self._first[0]:
+            self._pace = (seconds - self._first[1]) / (step - self._first[0])
+
+    def _pace_so_far(self) -> float:
+        """Seconds that a step of this run took before, or else one of its twin's."""
+        twin = self._insist(lambda: self._store.position(self._twin_id))
+        for run in (self._run, twin):
+            if run is not None and run.step:
+                return float(run.training_seconds / run.step)
+        return 0.0
 
     def meet(self, step: int, *, hears: bool, due: bool) -> float:
         """Seconds after which to look whether the twin has come here; 0: this boundary can be left.
@@ -206,7 +221,7 @@ class Lockstep:
             return None if waits else step
         self._look_after = FIRST_LOOK_SECONDS
         target = max(mine, theirs)
-        if target <= step or command.kind in LASTING:
+        if target <= step or lasts(command):
             return target
         return step if paused or self._is_far(target - step) else target
 
@@ -218,6 +233,11 @@ class Lockstep:
             self._insist(lambda: self._store.offer_step(command.id, step))
             self._offers[command.id] = step
         return self._offers[command.id]
+
+
+def lasts(command: Command) -> bool:
+    """Whether something belongs to a step, however far away; all else is meant for now."""
+    return command.kind in LASTING
 
 
 def _steps_behind(twin: Position, step: int) -> int:

@@ -202,6 +202,7 @@ class Position:
     attempt: int
     heartbeat_at: float | None
     step: int
+    training_seconds: float
     deleted: bool
     reached: int | None
     shown: int
