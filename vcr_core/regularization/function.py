@@ -157,10 +157,10 @@ class PenalizedIdentity(torch.autograd.Function):
             passage.journey.received |= grad_value is not None
         if grad_value is None and not passage.inject:
             return grad_output, None, None, None, None
-        z, index, weights, slope, *tensors = _saved(ctx)
+        z, index, weights, slope, shift, offset, variances, second = _saved(ctx)
         with _autocast_off(z):
             weights = ctx.weights if weights is None else weights
-            statistics = Statistics(*tensors, ctx.count)
+            statistics = Statistics(shift, offset, variances, second, ctx.count)
             features, count = statistics.offset.shape[0], statistics.count
             alpha, beta = exact_weights(weights, options, features, count)
             scale = 1 if passage.inject or grad_value is None else plain(grad_value)
@@ -170,7 +170,7 @@ class PenalizedIdentity(torch.autograd.Function):
             gradient = _gradient(grad_output, z, index, statistics, slope, strengths, options)
             if options.nonfinite == "skip":
                 without = torch.zeros_like(z) if grad_output is None else grad_output
-                finite = statistics.variances.isfinite().all()
+                finite = variances.isfinite().all()
                 gradient = torch.where(finite, gradient, without)
         return gradient, None, None, None, None
 

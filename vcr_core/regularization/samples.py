@@ -51,7 +51,8 @@ def draw(z: Tensor, options: PenaltyOptions, seed: Tensor | None) -> Tensor | No
     if total <= options.max_samples:
         return None
     seed = torch.zeros((), dtype=torch.int64) if seed is None else seed
-    return draw_indices(seed, total, options.max_samples, z.device)
+    index: Tensor = draw_indices(seed, total, options.max_samples, z.device)
+    return index
 
 
 @torch.library.custom_op("vcr_core::draw_indices", mutates_args=())
