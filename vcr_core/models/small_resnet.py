@@ -11,23 +11,26 @@ from torch.nn import functional
 from vcr_core.models.base import Model, classifier, register
 
 HALVED_FROM = 24
-#: Below, oneDNN's strided 1x1 convolution writes beyond its memory on processors with AVX2 alone
-#: (torch 2.15, channels-last, backward): the process dies.
-STRIDED_FROM = 8
+NARROW = 8
 
 
 class Projection(nn.Conv2d):
-    """A 1x1 convolution with a stride; of few channels it is one without, of every other place."""
+    """A 1x1 convolution with a stride, for the shortcut of a block.
+
+    With fewer than ``NARROW`` channels it takes every stride-th pixel first, which is the same: on
+    processors whose vectors hold 8 numbers (AVX2), oneDNN as of torch 2.15 writes past the end of
+    its buffers in the backward of such a convolution in channels-last order.
+    """
 
     def __init__(self, channels_in: int, channels_out: int, stride: int) -> None:
         super().__init__(channels_in, channels_out, 1, stride, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, H, W) -> (N, C', H / stride, W / stride)."""
-        if self.in_channels >= STRIDED_FROM:
+        if self.in_channels >= NARROW:
             return super().forward(x)
-        down, across = self.stride
-        return functional.conv2d(x[:, :, ::down, ::across], self.weight)
+        height, width = self.stride
+        return functional.conv2d(x[:, :, ::height, ::width], self.weight)
 
 
 class ResidualBlock(nn.Module):
