@@ -1,4 +1,4 @@
-"""What makes training fast changes no meaning: float16, compiled blocks, whitening, mirrored turns."""
+"""Fast training means the same: float16, compiled blocks, whitening, mirroring in turn."""
 
 from __future__ import annotations
 
