@@ -188,9 +188,14 @@ def test_copies_of_an_image_are_varied_differently_on_each_process(
     assert not torch.equal(first, second)
 
 
-def test_repeats_must_divide_the_batch(small_config: RunConfig) -> None:
-    with pytest.raises(ConfigError, match=r"training\.repeats: expected a divisor of the batch"):
-        override(small_config, {"training.repeats": 3})
+def test_a_batch_that_repeats_do_not_divide_has_its_last_images_once_less() -> None:
+    for batch in batch_indices(100, 11, 0, 7, repeats=3):
+        assert sorted(batch.unique(return_counts=True)[1].tolist()) == [2, 3, 3, 3]
+
+
+def test_a_batch_holds_its_repeats(small_config: RunConfig) -> None:
+    with pytest.raises(ConfigError, match=r"training\.repeats: expected at most the 16 images"):
+        override(small_config, {"training.batch_size": 16, "training.repeats": 17})
 
 
 @pytest.mark.parametrize("objective", ["supervised", "simclr", "vicreg"])

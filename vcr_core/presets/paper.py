@@ -1,9 +1,9 @@
 """The experiments of the paper's tables at full size: for a GPU, and data that is there.
 
 Weights of VCR: the paper does not publish its own; these are the exact-scale weights of the small
-twins, to be searched from. The recipes are those of torchvision's references but for two things:
-no TrivialAugment or RandAugment, and crops are taken of images that are scaled to their final
-size. The video table (HMDB51) has no preset.
+twins, to be searched from. The recipes of table 1 are those of torchvision's references: repeated
+augmentation, a policy, crops cut from the whole pictures, averaged weights. The video table
+(HMDB51) has no preset.
 """
 
 from __future__ import annotations
@@ -41,7 +41,8 @@ def _table1(
     *,
     network: str,
     smoothing: float,
-    erasing: float,
+    augmentation: AugmentationConfig,
+    resize: int,
 ) -> Preset:
     return Preset(
         name=f"table1-{name}",
@@ -54,8 +55,10 @@ def _table1(
         highlights=TABLE1_TARGETS,
         large=True,
         config=RunConfig(
-            data=DataConfig(dataset="imagenet", source="class", image_size=224, workers=8),
-            augmentation=AugmentationConfig(smallest_crop=0.08, flip=0.5, erasing=erasing),
+            data=DataConfig(
+                dataset="imagenet", source="class", image_size=224, resize=resize, workers=8
+            ),
+            augmentation=augmentation,
             objective=ObjectiveConfig(label_smoothing=smoothing, mixup=0.2, cutmix=1.0),
             model=ModelConfig(name=network),
             regularizer=WEIGHTS,
@@ -184,7 +187,7 @@ _SPEED = Preset(
     large=True,
     config=RunConfig(
         data=DataConfig(dataset="cifar10", source="object"),
-        augmentation=AugmentationConfig(crop_padding=2, flip=0.5),
+        augmentation=AugmentationConfig(crop_padding=2, flip=0.5, alternate=True),
         objective=ObjectiveConfig(label_smoothing=0.2),
         model=ModelConfig(name="resnet18"),
         regularizer=WEIGHTS.model_copy(update={"budget": "light"}),
@@ -204,6 +207,11 @@ _SPEED = Preset(
     ),
 )
 
+#: Training on 176 pixels, measuring on 224: half the time, and better (Touvron et al.,
+#: arXiv 1906.06423).
+_CONVOLUTIONS = AugmentationConfig(
+    smallest_crop=0.08, crop_size=176, flip=0.5, policy="trivial", erasing=0.1
+)
 _RESNET_TRAINING = TrainingConfig(
     epochs=600,
     batch_size=1024,
@@ -219,6 +227,7 @@ PAPER = (
         "ResNet-50",
         OptimizerConfig(
             name="sgd",
+            nesterov=False,
             learning_rate=0.5,
             weight_decay=2e-5,
             norm_decay=False,
@@ -228,7 +237,8 @@ PAPER = (
         _RESNET_TRAINING,
         network="resnet50",
         smoothing=0.1,
-        erasing=0.1,
+        augmentation=_CONVOLUTIONS,
+        resize=232,
     ),
     _table1(
         "convnext",
@@ -243,7 +253,8 @@ PAPER = (
         _RESNET_TRAINING,
         network="convnext-tiny",
         smoothing=0.1,
-        erasing=0.1,
+        augmentation=_CONVOLUTIONS,
+        resize=236,
     ),
     _table1(
         "vit",
@@ -255,10 +266,13 @@ PAPER = (
             warmup=0.1,
             clip=1.0,
         ),
-        TrainingConfig(epochs=300, batch_size=4096, precision="bfloat16", averaging=0.9999),
+        TrainingConfig(
+            epochs=300, batch_size=4096, repeats=3, precision="bfloat16", averaging=0.9999
+        ),
         network="vit-b-32",
         smoothing=0.11,
-        erasing=0.0,
+        augmentation=AugmentationConfig(smallest_crop=0.08, flip=0.5, policy="auto"),
+        resize=256,
     ),
     _HIERARCHY,
     _LIVING_17,
