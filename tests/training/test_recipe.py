@@ -194,8 +194,8 @@ def test_a_batch_that_repeats_do_not_divide_has_its_last_images_once_less() -> N
 
 
 def test_a_batch_holds_its_repeats(small_config: RunConfig) -> None:
-    with pytest.raises(ConfigError, match=r"training\.repeats: expected at most the 16 images"):
-        override(small_config, {"training.batch_size": 16, "training.repeats": 17})
+    with pytest.raises(ConfigError, match=r"training\.repeats: expected at most the 8 images"):
+        override(small_config, {"training.batch_size": 8, "training.repeats": 9})
 
 
 @pytest.mark.parametrize("objective", ["supervised", "simclr", "vicreg"])
