@@ -164,7 +164,7 @@ def _opened(
         single = info.name == "inaturalist"
         return train, train if single else reader.open(place, False, download, transform)
 
-    how = f"place {reader.files} in '{root}', or name the folder that holds them in data.folder"
+    how = f"place {info.files} in '{root}', or name the folder that holds them in data.folder"
     if root.is_dir() and any(root.iterdir()):
         try:
             return parts(root, False)
@@ -176,7 +176,7 @@ def _opened(
             ) from error
     if own:
         raise DataError(
-            f"expected {reader.files} in '{root}', there is nothing: {how}", field="data.folder"
+            f"expected {info.files} in '{root}', there is nothing: {how}", field="data.folder"
         )
     if not info.fetched:
         raise DataError(

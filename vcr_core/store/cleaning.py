@@ -23,7 +23,7 @@ class Cleaned(NamedTuple):
 def clean_store(store: Store, *, older_than: float, root: str, dry_run: bool = False) -> Cleaned:
     """Purge runs that were deleted more than ``older_than`` seconds ago, with their checkpoints.
 
-    Folders of this store below ``root`` (``root/<identity of the store>/<run>``) whose run is not
+    Old answers to requests go with them. Folders of this store below ``root`` (``root/<identity of the store>/<run>``) whose run is not
     in the store any more go as well. A checkpoint that another run started from stays.
 
     Raises:
@@ -37,6 +37,7 @@ def clean_store(store: Store, *, older_than: float, root: str, dry_run: bool = F
     folders += [folder for folder in list_folders(own) if folder.rpartition("/")[2] not in before]
     folders = sorted(set(folders) - needed)
     if not dry_run:
+        store.purge_requests()
         for folder in folders:
             remove_folder(folder)
     return Cleaned(gone, folders)

@@ -14,6 +14,8 @@ def migrate(connection: Connection, version: int) -> None:
     """Apply every step from ``version`` on; rows are kept as they are."""
     if version < 2:
         _to_version_2(connection)
+    if version < 3:  # requests
+        schema.metadata.create_all(connection, checkfirst=True)
     connection.execute(
         update(schema.about)
         .where(schema.about.c.key == "version")
