@@ -2,7 +2,8 @@
 
 Each line is the id of a run, or ``request`` and the id of a request. The end of the input means
 that the dispatcher is gone: the worker finishes what it does and leaves. On SIGTERM it keeps a
-checkpoint of its run, marks it as interrupted and leaves. Standard output is for the dispatcher alone, see ``workers``.
+checkpoint of its run, marks it as interrupted and leaves. Standard output is for the dispatcher
+alone, see ``workers``.
 """
 
 from __future__ import annotations

@@ -23,8 +23,9 @@ class Cleaned(NamedTuple):
 def clean_store(store: Store, *, older_than: float, root: str, dry_run: bool = False) -> Cleaned:
     """Purge runs that were deleted more than ``older_than`` seconds ago, with their checkpoints.
 
-    Old answers to requests go with them. Folders of this store below ``root`` (``root/<identity of the store>/<run>``) whose run is not
-    in the store any more go as well. A checkpoint that another run started from stays.
+    Folders of this store below ``root`` (``root/<identity of the store>/<run>``) whose run is not
+    in the store any more go as well, and old answers to requests. A checkpoint that another run
+    started from stays.
 
     Raises:
         StoreError: a checkpoint cannot be removed; what is left is tried again next time.
