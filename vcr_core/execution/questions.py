@@ -39,7 +39,8 @@ class SamplesQuestion(Question):
 
     ``view`` is what they are: ``train`` and ``test`` images, training images ``augmented`` as the
     network sees them, or the test images of a transfer ``target`` such as ``colour@noise-3``.
-    ``label`` is a class of ``factor``; None takes all. Every ``page`` has others.
+    ``label`` is a class of ``factor``; None takes all. Every ``page`` has others. ``changed`` says
+    when files of one's own were changed last: changed files are another question.
 
     Answer: the facts ``total`` (how many there are), ``classes`` (names by factor), ``counts``
     (images of each class by factor); the arrays ``images`` uint8 (M, V, H, W, C) with V views of
@@ -58,6 +59,7 @@ class SamplesQuestion(Question):
     label: Annotated[int, Field(ge=0)] | None = None
     page: Annotated[int, Field(ge=0, le=10**6)] = 0
     count: Annotated[int, Field(ge=1, le=MOST_IMAGES)] = 48
+    changed: float = 0.0
 
     @property
     def subject(self) -> str:
