@@ -57,16 +57,27 @@ def show_styled(body: str) -> None:
     st.html(f"<style>{style}</style>{body}")
 
 
-def show_points(points: NDArray[Any], groups: NDArray[Any], names: Sequence[str]) -> None:
-    """Points (N, 2) of the plane, each of the group (N,) that ``names`` calls, and a legend."""
-    counts = [(place, name, int((groups == place).sum())) for place, name in enumerate(names)]
+def show_points(
+    points: NDArray[Any],
+    groups: NDArray[Any],
+    names: Sequence[str],
+    styles: Sequence[int] | None = None,
+) -> None:
+    """Points (N, 2) of the plane, each of the group (N,) that ``names`` calls, and a legend.
+
+    ``styles`` says which looks of :mod:`vcr_core.figures.points` each group has.
+    """
+    drawn = np.asarray(styles or range(len(names)))
+    counts = [
+        (drawn[place], name, int((groups == place).sum())) for place, name in enumerate(names)
+    ]
     shown = [each for each in counts if each[2]]
     alt = tr("Points by group: {counts}", counts=", ".join(f"{n}: {c:,}" for _, n, c in shown))
     legend = "".join(
-        f"<li>{_drawing(mark_svg(place))}{escape(name)} ({count:,})</li>"
-        for place, name, count in shown
+        f"<li>{_drawing(mark_svg(int(style)))}{escape(name)} ({count:,})</li>"
+        for style, name, count in shown
     )
-    picture = _drawing(points_svg(points, groups), alt)
+    picture = _drawing(points_svg(points, drawn[groups]), alt)
     show_styled(f'<div class="vcr-points">{picture}<ul>{legend}</ul></div>')
 
 

@@ -13,17 +13,19 @@ COLOURS = ("#2b85cf", "#d2691e", "#1d9577", "#c0559e", "#8a8f9c", "#a58a1f")
 SIZE = 520
 MARGIN = 10
 HALF = 3.6
+QUIET = 4
+"""The group that stays in the background: small grey discs."""
 PAGE = '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:g} {height:g}">{body}</svg>'
 
 
 def points_svg(points: NDArray[np.float32], groups: NDArray[np.int64]) -> str:
-    """Points (N, 2), each drawn as the group that ``groups`` (N,) says."""
+    """Points (N, 2), each drawn as the group that ``groups`` (N,) says; the quiet one below all."""
     height, places = _fitted(points)
     body = "".join(
         f'<g fill="{COLOURS[group % len(COLOURS)]}" fill-opacity="0.78">'
         + "".join(_mark(group, x, y) for x, y in places[groups == group])
         + "</g>"
-        for group in map(int, np.unique(groups))
+        for group in sorted(map(int, np.unique(groups)), key=lambda group: group != QUIET)
     )
     return PAGE.format(width=SIZE, height=round(height), body=body)
 
@@ -48,7 +50,9 @@ def _fitted(points: NDArray[np.float32]) -> tuple[float, NDArray[np.float64]]:
 
 
 def _mark(group: int, x: float, y: float) -> str:
-    """A disc, a square, a triangle or a diamond around a place."""
+    """A disc, a square, a triangle or a diamond around a place; a small disc for the quiet."""
+    if group == QUIET:
+        return f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{0.7 * HALF:.1f}"/>'
     kind = group % 4
     if kind == 0:
         return f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{HALF}"/>'
