@@ -15,7 +15,7 @@ from app.data_choice import PLAIN, Choice, choose_data
 from app.data_parts import catalog_table, class_bars, facts, how_to_get
 from app.forms import folder_problems, newest
 from app.pictures import Tile, show_points, show_skeleton, show_tiles
-from app.texts import tr
+from app.texts import tr, tr_class
 from vcr_core.datasets.catalog import Target, dataset_info, parse_target
 from vcr_core.datasets.corruption_names import CORRUPTIONS, FOR_POINTS, SEVERITIES
 from vcr_core.errors import StoreError
@@ -144,7 +144,10 @@ def _class(task: Target) -> int | None:
     names = dataset_info(task.dataset).factors.get(task.factor, ())
     if not 0 < len(names) <= MOST_NAMED:
         return None
-    chosen = _box("class", tr("Class"), [EVERYTHING, *names], {EVERYTHING: "All classes"})
+    words = {name: tr_class(task.factor, name) for name in names}
+    chosen = _box(
+        "class", tr("Class"), [EVERYTHING, *names], {**words, EVERYTHING: tr("All classes")}
+    )
     return None if chosen == EVERYTHING else names.index(chosen)
 
 
@@ -194,7 +197,9 @@ def _show(question: SamplesQuestion, bars: DeltaGenerator, answer: Answer) -> No
     st.caption(_how_many(question, answer))
     if "points" in answer.arrays:
         groups = np.asarray(answer.arrays[f"labels/{factor}"])
-        show_points(answer.arrays["points"], groups, [tr(name) for name in names[factor]])
+        show_points(
+            answer.arrays["points"], groups, [tr_class(factor, name) for name in names[factor]]
+        )
     else:
         show_tiles(
             _tiles(question, answer),
@@ -202,7 +207,7 @@ def _show(question: SamplesQuestion, bars: DeltaGenerator, answer: Answer) -> No
             wide=question.view == "augmented",
         )
     with bars.container():
-        class_bars(tr(factor), [tr(name) for name in names[factor]], counts[factor])
+        class_bars(tr(factor), [tr_class(factor, name) for name in names[factor]], counts[factor])
 
 
 def _how_many(question: SamplesQuestion, answer: Answer) -> str:
@@ -224,7 +229,7 @@ def _tiles(question: SamplesQuestion, answer: Answer) -> list[Tile]:
     tiles = []
     for place, views in enumerate(answer.arrays["images"]):
         told = {
-            factor: tr(names[int(answer.arrays[f"labels/{factor}"][place])])
+            factor: tr_class(factor, names[int(answer.arrays[f"labels/{factor}"][place])])
             for factor, names in classes.items()
         }
         others = [f"{name}" for factor, name in told.items() if factor != question.factor]

@@ -20,7 +20,7 @@ from app.pictures import Tile, show_points, show_skeleton, show_tiles
 from app.run_actions import plain
 from app.state import Watched
 from app.tables import table
-from app.texts import tr
+from app.texts import tr, tr_class
 from app.words import named
 from vcr_core.comparison import Group
 from vcr_core.datasets.catalog import dataset_info, parse_target
@@ -66,8 +66,9 @@ class Side:
 
 @dataclass(frozen=True)
 class Told:
-    """What two runs say of a task's N test images: places in ``classes``, (N,) each."""
+    """What two runs say of a task's N test images: places in the ``classes`` of a factor, (N,)."""
 
+    factor: str
     classes: tuple[str, ...]
     truth: NDArray[np.int32]
     first: NDArray[np.int32]
@@ -160,7 +161,7 @@ def _compare(first: Side, second: Side) -> None:
 
 
 def _show(first: Side, second: Side, answer: Answer, other: Answer) -> None:
-    told = in_common(answer, other, same_source=first.source == second.source)
+    told = in_common(answer, other, (first.source, second.source))
     if not told:
         st.caption(tr("These runs were not measured on the same images: nothing to compare."))
         return
@@ -175,8 +176,11 @@ def _heads(first: Side, second: Side) -> list[str]:
     return [tr(text, first=first.name, second=second.name) for text in GROUPS]
 
 
-def in_common(answer: Answer, other: Answer, *, same_source: bool) -> dict[str, Told]:
-    """The tasks on which both runs were measured on the same images: with the same true labels."""
+def in_common(answer: Answer, other: Answer, sources: tuple[str, str]) -> dict[str, Told]:
+    """The tasks on which both runs were measured on the same images: with the same true labels.
+
+    ``sources`` are the tasks that they were trained on.
+    """
     places = [
         {task["name"]: place for place, task in enumerate(each.facts["tasks"])}
         for each in (answer, other)
@@ -184,14 +188,15 @@ def in_common(answer: Answer, other: Answer, *, same_source: bool) -> dict[str, 
     found = {}
     for task in answer.facts["tasks"]:
         name = task["name"]
-        if name not in places[1] or (name == SOURCE and not same_source):
+        if name not in places[1] or (name == SOURCE and sources[0] != sources[1]):
             continue
+        factor = parse_target(name or sources[0]).factor
         mine, theirs = places[0][name], places[1][name]
         truth = answer.arrays[f"truth/{mine}"]
         if np.array_equal(truth, other.arrays[f"truth/{theirs}"]):
             first = answer.arrays[f"predicted/{mine}"]
             second = other.arrays[f"predicted/{theirs}"]
-            found[name] = Told(tuple(task["classes"]), truth, first, second)
+            found[name] = Told(factor, tuple(task["classes"]), truth, first, second)
     return found
 
 
@@ -310,10 +315,10 @@ def _both_kinds(
 def _tile(told: Told, row: int, views: NDArray[np.uint8], shorts: tuple[str, str]) -> Tile:
     truth = int(told.truth[row])
     lines = tuple(
-        f"{'✓' if said == truth else '✗'} {short}: {tr(told.classes[said])}"
+        f"{'✓' if said == truth else '✗'} {short}: {tr_class(told.factor, told.classes[said])}"
         for short, said in zip(shorts, (int(told.first[row]), int(told.second[row])), strict=True)
     )
-    return Tile(views, tr(told.classes[truth]), lines)
+    return Tile(views, tr_class(told.factor, told.classes[truth]), lines)
 
 
 def _points(told: Told, heads: Sequence[str], answer: Answer) -> None:
