@@ -23,6 +23,7 @@ from dataclasses import dataclass, field
 import psutil
 
 from vcr_core.errors import ConfigError, StoreError, UnknownRunError, VcrLabError
+from vcr_core.execution.desk import Desk
 from vcr_core.execution.devices import Slot, machine
 from vcr_core.execution.guard import Guard
 from vcr_core.execution.launch import DISPATCHER_LEASE, LEASE_PATIENCE_SECONDS, holder_is_dead
@@ -30,7 +31,6 @@ from vcr_core.execution.limits import Limits, load_limits
 from vcr_core.execution.queue import ACTIVE
 from vcr_core.execution.ray_cluster import VARIABLE as RAY_VARIABLE
 from vcr_core.execution.ray_cluster import RayCrew
-from vcr_core.execution.requests import Desk
 from vcr_core.execution.workers import Crew, LocalCrew, Worker
 from vcr_core.store import RunState, Store, open_store
 
