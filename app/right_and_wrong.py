@@ -24,7 +24,7 @@ from app.texts import tr, tr_class
 from app.words import named
 from vcr_core.comparison import Group
 from vcr_core.datasets.catalog import dataset_info, parse_target
-from vcr_core.execution.questions import PredictionsQuestion, TestImagesQuestion
+from vcr_core.execution.questions import ImagesQuestion, PredictionsQuestion
 from vcr_core.figures.points import QUIET
 from vcr_core.store import Answer, Run, RunState
 
@@ -253,7 +253,7 @@ def _images(told: Told, task: str, first: Side, second: Side) -> None:
     page = int(st.session_state.get(PAGE, 0))
     chosen = [pick(told.groups, group, page) for group in (1, 2)]
     config = first.run.config
-    question = TestImagesQuestion(
+    question = ImagesQuestion(
         run=first.run.id,
         task=task,
         rows=tuple(int(row) for rows in chosen for row in rows),

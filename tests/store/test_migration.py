@@ -174,6 +174,21 @@ def test_a_migrated_store_is_gone_on_with(version_1: str) -> None:
     again.close()
 
 
+def test_a_store_of_version_2_learns_to_hold_requests(tmp_path: Path) -> None:
+    address = f"sqlite:///{tmp_path / 'two.sqlite'}"
+    store = open_store(address)
+    run = store.create_run(RunConfig(seed=5), name="kept")
+    with store._engine.begin() as connection:
+        connection.exec_driver_sql("DROP TABLE requests")
+        connection.exec_driver_sql("UPDATE about SET value = '2' WHERE key = 'version'")
+    store.close()
+    again = open_store(address)
+    assert again.run(run).name == "kept"
+    request = again.ask("samples", {}, patience=1.0)
+    assert [each.id for each in again.open_requests()] == [request]
+    again.close()
+
+
 def test_many_that_open_an_old_store_at_once_migrate_it_once(version_1: str) -> None:
     errors: list[Exception] = []
 

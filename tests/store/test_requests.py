@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
+from sqlalchemy import update
 
-from vcr_core.store import Answer, RequestState, Store
+from vcr_core.store import Answer, RequestState, Store, schema
+from vcr_core.store.cleaning import clean_store
 from vcr_core.store.requests import KEPT_SECONDS
 
 QUESTION = {"data": "digits", "page": 0}
@@ -72,4 +76,19 @@ def test_open_requests_are_listed_in_order_and_outlive_a_purge(store: Store) -> 
     assert store.purge_requests(older_than=KEPT_SECONDS) == 0
     assert store.purge_requests(older_than=-1.0) == 1
     assert store.request(answered) is None
+    assert store.request(waiting) is not None
+
+
+def test_cleaning_a_store_takes_old_answers_along(store: Store, tmp_path: Path) -> None:
+    old, young, waiting = ask(store), ask(store, page=1), ask(store, page=2)
+    for request in (old, young):
+        store.answer_request(request, Answer({"total": 1}))
+    table = schema.requests
+    with store._engine.begin() as connection:
+        connection.execute(update(table).where(table.c.id == old).values(answered_at=1.0))
+    clean_store(store, older_than=0.0, root=str(tmp_path), dry_run=True)
+    assert store.request(old) is not None
+    clean_store(store, older_than=0.0, root=str(tmp_path))
+    assert store.request(old) is None
+    assert store.answer_to(young) is not None
     assert store.request(waiting) is not None

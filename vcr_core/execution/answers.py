@@ -21,13 +21,13 @@ from vcr_core.datasets.samples import Look, Sheet, class_counts, draw_sheet, she
 from vcr_core.datasets.streaming import Images
 from vcr_core.errors import ConfigError, DataError, VcrLabError
 from vcr_core.execution.questions import (
+    ImagesQuestion,
     PredictionsQuestion,
     SamplesQuestion,
-    TestImagesQuestion,
 )
 from vcr_core.store import Answer, Store
 from vcr_core.training.experiment import build_augmentation, load_data, load_tasks
-from vcr_core.training.predictions import predict, test_images
+from vcr_core.training.predictions import images_of_task, predict
 
 log = logging.getLogger("vcr_lab.worker")
 
@@ -143,8 +143,8 @@ def _predictions(store: Store, arguments: Mapping[str, Any]) -> Answer:
 
 
 def _test_images(store: Store, arguments: Mapping[str, Any]) -> Answer:
-    question = TestImagesQuestion.model_validate(arguments)
-    found = test_images(store.run(question.run).config, question.task)
+    question = ImagesQuestion.model_validate(arguments)
+    found = images_of_task(store.run(question.run).config, question.task)
     rows = torch.tensor(question.rows, dtype=torch.int64)
     if len(rows) and int(rows.max()) >= len(found.images):
         raise ConfigError(
@@ -163,5 +163,5 @@ def _arrays(sheet: Sheet) -> dict[str, Any]:
 ANSWERS: Mapping[str, Callable[[Store, Mapping[str, Any]], Answer]] = {
     SamplesQuestion.kind: _samples,
     PredictionsQuestion.kind: _predictions,
-    TestImagesQuestion.kind: _test_images,
+    ImagesQuestion.kind: _test_images,
 }

@@ -88,7 +88,7 @@ class PredictionsQuestion(Question):
         return data_subject(self.data, self.seed)
 
 
-class TestImagesQuestion(Question):
+class ImagesQuestion(Question):
     """Test images of a run's task (``""`` is the trained one) by their places ``rows`` (M,).
 
     Answer: the arrays ``images`` uint8 (M, 1, H, W, C), or ``points`` (M, 2).

@@ -29,7 +29,7 @@ class Predictions:
 
 
 @dataclass(frozen=True)
-class TestImages:
+class TaskImages:
     """A task's test images (N, C, H, W), and the (C',) that they were standardised with."""
 
     images: Images
@@ -70,7 +70,7 @@ def _of_source(experiment: Experiment, features_of: FrozenFeatures) -> Predictio
     return Predictions(predicted.cpu(), experiment.test_labels.cpu(), experiment.classes)
 
 
-def test_images(config: RunConfig, task: str) -> TestImages:
+def images_of_task(config: RunConfig, task: str) -> TaskImages:
     """The test images of a task, in the order in which :func:`predict` has them.
 
     Raises:
@@ -79,8 +79,8 @@ def test_images(config: RunConfig, task: str) -> TestImages:
     """
     data = load_data(config.data, seed=config.seed)
     if task == SOURCE:
-        return TestImages(data.test.images, data.mean, data.std)
+        return TaskImages(data.test.images, data.mean, data.std)
     if task not in config.targets:
         raise ConfigError(f"expected one of {', '.join(config.targets)}, got '{task}'")
     (found,) = load_tasks(override(config, {"transfer.targets": (task,)}), data)
-    return TestImages(found.test_images, found.mean, found.std)
+    return TaskImages(found.test_images, found.mean, found.std)
