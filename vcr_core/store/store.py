@@ -16,13 +16,22 @@ from vcr_core.store.leases import LeaseRows
 from vcr_core.store.listing import ListingRows
 from vcr_core.store.numbers import NumberRows
 from vcr_core.store.opening import identity, open_engine
+from vcr_core.store.positions import PositionRows
 from vcr_core.store.requests import RequestRows
 from vcr_core.store.runs import RunRows
 from vcr_core.store.studies import StudyRows
 
 
 class Store(
-    RunRows, ListingRows, NumberRows, CommandRows, StudyRows, LeaseRows, RequestRows, Backups
+    RunRows,
+    ListingRows,
+    NumberRows,
+    CommandRows,
+    PositionRows,
+    StudyRows,
+    LeaseRows,
+    RequestRows,
+    Backups,
 ):
     """Reads and writes runs. Made by :func:`open_store`.
 
