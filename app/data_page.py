@@ -32,6 +32,7 @@ VIEWS = {
     "target": "As a probe sees them",
     "corrupted": "Corrupted",
 }
+VIEWS_OF_POINTS = {"train": "Training points", "test": "Test points"}
 
 
 def data_page() -> None:
@@ -84,8 +85,9 @@ def _pictures(choice: Choice, about: DeltaGenerator) -> None:
 
 def _asked(choice: Choice) -> SamplesQuestion:
     """What the controls ask for; they live in the link."""
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        view = _box("show", tr("Show"), _views(choice), VIEWS)
+    with st.container(horizontal=True, vertical_alignment="bottom", key="data-boxes"):
+        words = VIEWS | (VIEWS_OF_POINTS if _is_points(choice) else {})
+        view = _box("show", tr("Show"), _views(choice), words)
         target, task = _target_and_task(choice, view)
         label = _class(task)
         st.button(

@@ -11,7 +11,7 @@ import pytest
 
 from app.advice_panel import COLUMNS, QUESTION
 from app.controls import KNOBS
-from app.data_page import VIEWS
+from app.data_page import VIEWS, VIEWS_OF_POINTS
 from app.live_page import MATRICES, ORDERS
 from app.live_view.words import WORDS, translated_chart
 from app.right_and_wrong import GROUPS
@@ -110,7 +110,7 @@ def sentences() -> set[str]:
         | set(ADVICE.values())
         | set(COLUMNS)
         | set(COLUMNS.values())
-        | {QUESTION, IMAGES_QUESTION, *GROUPS, *VIEWS.values()}
+        | {QUESTION, IMAGES_QUESTION, *GROUPS, *VIEWS.values(), *VIEWS_OF_POINTS.values()}
         | {info.description for info in DATASETS.values()}
         | set(CORRUPTIONS.values())
         | set(MADE_HERE.values())

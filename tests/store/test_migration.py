@@ -199,7 +199,7 @@ def test_a_store_of_a_later_version_learns_what_came_after_it(
     store.close()
     again = open_store(address)
     assert again.run(run).name == "kept"
-    assert [command.id for command in again.history(run)] == [asked]
+    assert [command.id for command in again.commands(run)] == [asked]
     again.begin_position(run, attempt=0, reached=3, hears=True)
     position = again.position(run)
     assert position is not None
