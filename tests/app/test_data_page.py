@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from threading import Event, Thread
 from typing import Any
@@ -13,9 +14,12 @@ from streamlit.testing.v1 import AppTest
 
 from app import answers
 from app.right_and_wrong import in_common, pick
+from vcr_core.config import override
 from vcr_core.execution.answers import answer
 from vcr_core.execution.launch import DISPATCHER_LEASE
-from vcr_core.store import Answer, Store, open_store
+from vcr_core.execution.runner import execute
+from vcr_core.presets import find_preset
+from vcr_core.store import Answer, RunState, Store, open_store
 
 MAIN = str(Path(__file__).parents[2] / "app" / "main.py")
 
@@ -103,6 +107,43 @@ def test_a_hostile_link_is_answered_with_the_first_data_set(
     page.button(key="data:samples:again").click().run()
     assert not page.exception
     assert len(store.open_requests()) == 1
+
+
+@pytest.fixture
+def twins(store: Store) -> tuple[str, str]:
+    """Two small networks that were really trained, and keep their weights."""
+    changes = {
+        "model.hidden": (24, 12),
+        "training.epochs": 1,
+        "transfer.train_size": 300,
+        "transfer.probes": 1,
+        "execution.device": "cpu",
+    }
+    pair = store.create_pair(override(find_preset("digits-parity").config, changes))
+    for run in pair:
+        store.move_run(run, before=RunState.QUEUED, after=RunState.STARTING)
+        execute(store, run)
+    return pair
+
+
+@pytest.mark.usefixtures("worker")
+@pytest.mark.parametrize("where", ["lab", "compare"])
+def test_twins_show_the_images_that_only_one_of_them_gets_right(
+    twins: tuple[str, str], where: str
+) -> None:
+    page = AppTest.from_file(MAIN, default_timeout=40)
+    if where == "compare":
+        page.switch_page("../pages/compare.py")
+    page.query_params.update({"task": "digit"})
+    page.query_params.update({"runs": ",".join(twins)} if where == "compare" else {"run": twins[1]})
+    page.run()
+    assert not page.exception
+    sentence = next(text.value for text in page.markdown if "of 500 test images" in text.value)
+    first, others = (int(number) for number in re.findall(r"(?:\*\*|; )(\d+)", sentence))
+    shown = drawn(page)
+    marks = [shown.count(f"<span>{mark} ") for mark in "✓✗"]
+    assert marks == [min(first, 20) + min(others, 20)] * 2
+    assert marks[0] > 0
 
 
 def told(predicted: list[int], truth: list[int]) -> Answer:

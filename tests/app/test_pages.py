@@ -233,7 +233,7 @@ open_store().hold_lease("dispatcher", "test", patience=0)
 page = AppTest.from_file({MAIN!r}, default_timeout=30).run()
 page.button[0].click().run()
 for name in ("runs", "data"):
-    page.switch_page(f"../pages/{name}.py").run()
+    page.switch_page("../pages/" + name + ".py").run()
     assert not page.exception, page.exception
 assert "torch" not in sys.modules
 """

@@ -236,6 +236,7 @@ def settled(store: Store, request_id: int) -> Request:
     return found()
 
 
+@pytest.mark.slow
 def test_a_question_is_answered_also_when_its_worker_is_killed_in_the_middle(
     store: Store, dispatcher: psutil.Process
 ) -> None:
