@@ -12,6 +12,7 @@ from app.exports import export_menu
 from app.live_view import View, live_view
 from app.live_view.whole_feed import WholeFeed
 from app.matrices import matrices
+from app.right_and_wrong import groups_images
 from app.run_actions import MOST_COMPARED, plain
 from app.state import lab_store
 from app.texts import tr
@@ -64,6 +65,7 @@ def _compare(runs: Sequence[Run]) -> None:
     )
     settings_table(lab_store(), groups)
     matrices(groups, reference)
+    groups_images(groups, reference)
 
 
 def linked_runs(store: Store) -> tuple[list[Run], list[str]]:

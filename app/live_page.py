@@ -15,6 +15,7 @@ from app.controls import controls
 from app.exports import export_menu
 from app.live_view import Choice, Network, View, live_view
 from app.live_view.page_file import html_page
+from app.right_and_wrong import twins_images
 from app.state import Watched, find_watched, lab_store
 from app.texts import tr
 from app.words import pair_summary, progress_line, single_summary
@@ -53,6 +54,7 @@ def show_run(watched: Watched) -> None:
         controls(watched)
     elif not links.is_hidden("summary"):
         _summary(watched)
+        twins_images(watched)
         advice_panel(watched)
     tick = TICK_SECONDS if all(run.step for run in watched.runs) else FIRST_TICK_SECONDS
     every = None if watched.is_over else tick

@@ -28,6 +28,7 @@ PAGES = (
     ("lab", "Lab", ":material/science:"),
     ("runs", "Runs", ":material/list:"),
     ("compare", "Compare", ":material/compare_arrows:"),
+    ("data", "Data", ":material/image:"),
 )
 page = st.navigation(
     [

@@ -9,7 +9,7 @@ from app.code import show_code
 from app.forms import config_form
 from app.state import lab_store, watch
 from app.texts import tr
-from vcr_core.config import RunConfig
+from vcr_core.config import RunConfig, as_text, differences
 from vcr_core.execution import ensure_dispatcher, submit, submit_pair
 from vcr_core.presets import DEFAULT_PRESET, PRESETS, Preset
 
@@ -74,9 +74,23 @@ def _settings(preset: Preset) -> RunConfig | None:
         st.caption(tr("A setting needs mending before a run can start: see the note beside it."))
         return None
     links.keep_config(config, preset.config)
-    if not links.is_hidden("code"):
-        show_code(preset.name, config)
+    with st.container(horizontal=True, vertical_alignment="center"):
+        if not links.is_hidden("code"):
+            show_code(preset.name, config)
+        if not links.is_hidden("data"):
+            _link_to_data(preset, config)
     return config
+
+
+def _link_to_data(preset: Preset, config: RunConfig) -> None:
+    """To the images of these very settings."""
+    changed = {name: as_text(value) for name, value in differences(config, preset.config).items()}
+    st.page_link(
+        "../pages/data.py",
+        label=tr("See the data"),
+        icon=":material/image:",
+        query_params={"preset": preset.name, **changed},
+    )
 
 
 def _start_pair(preset: Preset, config: RunConfig | None) -> None:

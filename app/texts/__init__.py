@@ -31,6 +31,11 @@ def tr(english: str, **values: Any) -> str:
     return text.format(**values) if values else text
 
 
+def tr_class(factor: str, name: str) -> str:
+    """A class of a task: ``top`` is one word of ``y-position`` and another of ``coarse``."""
+    return catalogue(language()).get(f"{factor}/{name}") or tr(name)
+
+
 @cache
 def catalogue(code: str) -> Mapping[str, str]:
     """English sentence → sentence in another language; empty for English."""

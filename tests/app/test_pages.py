@@ -232,8 +232,9 @@ from vcr_core.store import open_store
 open_store().hold_lease("dispatcher", "test", patience=0)
 page = AppTest.from_file({MAIN!r}, default_timeout=30).run()
 page.button[0].click().run()
-page.switch_page("../pages/runs.py").run()
-assert not page.exception, page.exception
+for name in ("runs", "data"):
+    page.switch_page("../pages/" + name + ".py").run()
+    assert not page.exception, page.exception
 assert "torch" not in sys.modules
 """
     done = subprocess.run(

@@ -11,14 +11,20 @@ import pytest
 
 from app.advice_panel import COLUMNS, QUESTION
 from app.controls import KNOBS
+from app.data_page import VIEWS, VIEWS_OF_POINTS
 from app.live_page import MATRICES, ORDERS
 from app.live_view.words import WORDS, translated_chart
+from app.right_and_wrong import GROUPS
+from app.right_and_wrong import QUESTION as IMAGES_QUESTION
 from app.run_list.component import WORDS as LIST_WORDS
 from app.texts import catalogue
 from vcr_core.advisor.advice import SENTENCES as ADVICE
 from vcr_core.comparison import difference_chart, matrix_chart, text
 from vcr_core.comparison.report import WORDS as REPORT_WORDS
 from vcr_core.config import fields
+from vcr_core.datasets.catalog import DATASETS
+from vcr_core.datasets.corruption_names import CORRUPTIONS
+from vcr_core.datasets.places import MADE_HERE
 from vcr_core.figures import Chart, charts, drawing, history
 from vcr_core.figures.parts import RunLine
 from vcr_core.presets import PRESETS
@@ -104,7 +110,10 @@ def sentences() -> set[str]:
         | set(ADVICE.values())
         | set(COLUMNS)
         | set(COLUMNS.values())
-        | {QUESTION}
+        | {QUESTION, IMAGES_QUESTION, *GROUPS, *VIEWS.values(), *VIEWS_OF_POINTS.values()}
+        | {info.description for info in DATASETS.values()}
+        | set(CORRUPTIONS.values())
+        | set(MADE_HERE.values())
         | {history.MARK_TEXT}
     )
     for folder in ("app", "pages"):

@@ -53,6 +53,8 @@ def test_a_report_of_a_pair_has_all_its_parts_and_needs_nothing_else(
     assert "Δ +40.0, n = 1" in html
     assert '<th scope="row">Variance weight</th><td>0</td>' in html
     assert html.count("Plotly.newPlot(") >= 5
+    assert "<h3>Correlation of features</h3>" in html
+    assert "<figcaption>Violet is −1 or below, white 0, green +1 or above.</figcaption>" in html
     assert "vcr-lab run digits-parity --set regularizer.variance_weight=0.0" in html
     body = html.partition("<body>")[2]
     assert not re.search(r'(src|href)="?(https?:)?//', body)
@@ -65,7 +67,11 @@ def test_a_report_of_one_run_and_of_one_without_numbers(
     assert "80.0 % mean transfer" in alone
     assert "Δ +" not in alone.partition("<h2>Figures")[0].partition("<table>")[2]
     empty = store.create_run(find_preset("digits-parity").config)
-    assert "Nothing was measured yet." in html_report(store, [empty])
+    told = html_report(store, [empty])
+    assert "Nothing was measured yet." in told
+    assert "vcr-lab run sprites-shape --set data.dataset=digits" in told  # of no preset
+    store.update_run(empty, parent_id=pair[0])
+    assert "vcr-lab run" not in html_report(store, [empty]).partition("Repeat it")[2]
 
 
 def test_html_in_a_name_is_text_in_the_report(store: Store, pair: tuple[str, str]) -> None:

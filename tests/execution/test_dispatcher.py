@@ -11,17 +11,20 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
 
-from vcr_core.config import RunConfig, override
+from vcr_core.config import DataConfig, RunConfig, override
+from vcr_core.datasets import DATASETS
 from vcr_core.execution import dispatcher as dispatching
 from vcr_core.execution import dispatcher_alive, ensure_dispatcher, submit, submit_pair
 from vcr_core.execution.control import resume_run
 from vcr_core.execution.launch import DISPATCHER_LEASE, start_detached
+from vcr_core.execution.questions import SamplesQuestion
 from vcr_core.execution.workers import LocalCrew
-from vcr_core.store import CommandKind, Run, RunState, Store, open_store
+from vcr_core.store import CommandKind, Request, RequestState, Run, RunState, Store, open_store
 
 PATIENCE_SECONDS = 120.0
 
@@ -209,6 +212,62 @@ def test_a_run_that_cannot_start_says_why(
     config = override(quick, {"training.batch_size": 5000})
     failed = wait_for(store, submit(store, config), RunState.FAILED)
     assert "training.batch_size: expected at most the" in (failed.error or "")
+
+
+def samples(**changes: Any) -> SamplesQuestion:
+    """Some digits, or what a test wants."""
+    data = DataConfig(dataset="digits", source="digit")
+    return SamplesQuestion(**{"data": data, "factor": "digit", **changes})
+
+
+def ask(store: Store, question: SamplesQuestion) -> int:
+    return store.ask(question.kind, question.arguments(), patience=600.0, subject=question.subject)
+
+
+def settled(store: Store, request_id: int) -> Request:
+    """A request once it is answered or cannot be."""
+
+    def found() -> Request:
+        request = store.request(request_id)
+        assert request is not None
+        return request
+
+    wait_until(lambda: found().state in {RequestState.ANSWERED, RequestState.FAILED})
+    return found()
+
+
+@pytest.mark.slow
+def test_a_question_is_answered_also_when_its_worker_is_killed_in_the_middle(
+    store: Store, dispatcher: psutil.Process
+) -> None:
+    sprites = ask(store, samples(data=DataConfig(), factor="shape", seed=77))  # takes a moment
+    wait_until(lambda: store.open_requests() and store.open_requests()[0].worker)
+    first = store.open_requests()[0].worker
+    psutil.Process(int(first.rpartition(":")[2])).kill()
+    request = settled(store, sprites)
+    assert (request.state, request.error, request.tries) == (RequestState.ANSWERED, None, 2)
+    assert request.worker != first
+    answer = store.answer_to(sprites)
+    assert answer is not None
+    assert answer.arrays["images"].shape == (48, 1, 32, 32, 3)
+    assert set(answer.facts["classes"]) == set(DATASETS["sprites"].factors)
+    wrong = settled(store, ask(store, samples(factor="nonsense")))
+    assert "expected one of digit, parity, high, got 'nonsense'" in (wrong.error or "")
+
+
+def test_a_question_is_answered_while_every_worker_trains(
+    store: Store, dispatcher: psutil.Process, long: RunConfig
+) -> None:
+    twins = submit_pair(store, long)
+    for run_id in twins:
+        wait_for(store, run_id, RunState.RUNNING)
+    request = settled(store, ask(store, samples(page=1)))
+    assert request.state is RequestState.ANSWERED
+    assert request.worker not in {store.run(run_id).worker for run_id in twins}
+    for run_id in twins:
+        assert store.run(run_id).state is RunState.RUNNING
+        store.add_command(run_id, CommandKind.ABORT)
+        wait_for(store, run_id, RunState.STOPPED)
 
 
 def test_runs_go_on_when_the_dispatcher_dies_and_a_new_one_takes_over(

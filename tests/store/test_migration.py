@@ -174,6 +174,41 @@ def test_a_migrated_store_is_gone_on_with(version_1: str) -> None:
     again.close()
 
 
+# What a store of today has and one of an older version had not, beyond version 1.
+SINCE_VERSION_4 = ("DROP TABLE requests",)
+SINCE_VERSION_3 = (
+    *SINCE_VERSION_4,
+    "DROP TABLE positions",
+    "ALTER TABLE commands DROP COLUMN joint",
+    "ALTER TABLE commands DROP COLUMN offered_step",
+)
+
+
+@pytest.mark.parametrize(("version", "backwards"), [(2, SINCE_VERSION_3), (3, SINCE_VERSION_4)])
+def test_a_store_of_a_later_version_learns_what_came_after_it(
+    tmp_path: Path, version: int, backwards: tuple[str, ...]
+) -> None:
+    address = f"sqlite:///{tmp_path / 'later.sqlite'}"
+    store = open_store(address)
+    run = store.create_run(RunConfig(seed=5), name="kept")
+    asked = store.add_command(run, CommandKind.PAUSE, {})
+    with store._engine.begin() as connection:
+        for words in backwards:
+            connection.exec_driver_sql(words)
+        connection.exec_driver_sql(f"UPDATE about SET value = '{version}' WHERE key = 'version'")
+    store.close()
+    again = open_store(address)
+    assert again.run(run).name == "kept"
+    assert [command.id for command in again.commands(run)] == [asked]
+    again.begin_position(run, attempt=0, reached=3, hears=True)
+    position = again.position(run)
+    assert position is not None
+    assert position.reached == 3
+    request = again.ask("samples", {}, patience=1.0)
+    assert [each.id for each in again.open_requests()] == [request]
+    again.close()
+
+
 def test_many_that_open_an_old_store_at_once_migrate_it_once(version_1: str) -> None:
     errors: list[Exception] = []
 

@@ -35,11 +35,15 @@ from vcr_core.config import differences, fields
 from vcr_core.errors import ConfigError
 from vcr_core.figures import ArrayKey, Chart, History, RunLine, plotly_folder, read_past, to_figure
 from vcr_core.figures.drawing import describe
-from vcr_core.presets import PRESETS
+from vcr_core.figures.export import WIDEST
+from vcr_core.presets import DEFAULT_PRESET, PRESETS
 from vcr_core.presets.command import command_line
 from vcr_core.store import Run, Store
 
 MOST_RUNS = 12
+TITLE_ROOM = 75  # pixels above a figure's panels, for their titles and the marks of knob moves
+PANEL_WIDTH = 250  # pixels: several panels beside each other get no narrower, one scrolls
+MOST_LEGEND_LINES = 4
 WORDS = {
     "came_out": "What came out",
     "results": "Results and differences",
@@ -73,6 +77,7 @@ PAGE = Template("""<!doctype html>
 body { max-width: 1080px; margin: 0 auto; padding: 28px 18px 60px; color: #31333f;
   background: #ffffff; font: 16px/1.5 "Source Sans 3", system-ui, sans-serif; }
 h1 { font-size: 28px; margin: 0 0 4px; } h2 { font-size: 21px; margin: 36px 0 8px; }
+h3 { font-size: 17px; margin: 0; } h3 + .note { margin: 2px 0 0; }
 .facts, .note, figcaption { color: #5c6070; font-size: 15px; }
 .wide { overflow-x: auto; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
@@ -260,7 +265,17 @@ def _matrices(
 
 
 def _figure(chart: Chart, history: History, caption: str = "") -> str:
-    drawn = to_figure(chart, history).to_html(
+    """Heading and sentence are text of the page, which finds its own line breaks on a phone."""
+    figure = to_figure(chart, history)
+    named = sum(bool(trace.showlegend) for trace in figure.data)
+    legend = 20 * min(max(named - 1, 0), MOST_LEGEND_LINES)
+    height = figure.layout.height - figure.layout.margin.t + TITLE_ROOM + legend
+    figure.update_layout(
+        title={"text": "", "subtitle": {"text": ""}},
+        height=height,
+        margin={"t": TITLE_ROOM, "b": figure.layout.margin.b + legend},
+    )
+    drawn = figure.to_html(
         full_html=False,
         include_plotlyjs=False,
         config={
@@ -270,8 +285,12 @@ def _figure(chart: Chart, history: History, caption: str = "") -> str:
         },
     )
     alt = "; ".join(describe(chart, panel) for panel in chart.panels[:1])
+    least = PANEL_WIDTH * min(len(chart.panels), WIDEST) if len(chart.panels) > 1 else 0
+    told = f"<figcaption>{escape(caption)}</figcaption>" if caption else ""
     return (
-        f'<figure role="group" aria-label="{escape(alt)}"><div class="wide">{drawn}</div></figure>'
+        f'<figure role="group" aria-label="{escape(alt)}"><h3>{escape(chart.title)}</h3>'
+        f'<p class="note">{escape(chart.help)}</p><div class="wide">'
+        f'<div style="min-width: {least}px">{drawn}</div></div>{told}</figure>'
     )
 
 
@@ -294,12 +313,17 @@ def _settings(store: Store, groups: Sequence[Group], words: dict[str, str], say:
 
 
 def _repeat(groups: Sequence[Group], words: dict[str, str]) -> str:
-    """A command line a run, where a preset is its base; and the ids under which they are kept."""
+    """A command line a run, and the ids under which they are kept.
+
+    A run of no preset is one of the first preset with changes. A fork has no such line: it began
+    with another run's weights.
+    """
     commands = []
     for run in (run for group in groups for run in group.runs):
         line = f"# {run.id}"
-        if run.preset in PRESETS:
-            changes = differences(run.config, PRESETS[run.preset].config)
-            line = f"{command_line(run.preset, changes)}  {line}"
+        if run.parent_id is None:
+            base = run.preset if run.preset in PRESETS else DEFAULT_PRESET
+            changes = differences(run.config, PRESETS[base].config)
+            line = f"{command_line(base, changes)}  {line}"
         commands.append(line)
     return _section(words["repeat"], f"<pre>{escape(chr(10).join(commands))}</pre>")

@@ -87,6 +87,8 @@ FASHION_MNIST = DatasetInfo(
     licence="MIT",
     source="Xiao, Rasul, Vollgraf: Fashion-MNIST, arXiv 1708.07747",
     default_source="clothing",
+    megabytes=30,
+    files="train-images-idx3-ubyte and its three fellows, packed (.gz) or not",
 )
 
 FOLDER = DatasetInfo(

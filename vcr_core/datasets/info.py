@@ -15,7 +15,8 @@ class DatasetInfo:
     names means that they are known only once the images are there; ``counts`` then says how many
     there are, where that is known. ``image_shape`` is (C, H, W). ``resized`` sets have images of
     many sizes, which are scaled to ``data.image_size``. ``megabytes`` is the size of the download,
-    0 where nothing is downloaded; ``fetched`` says whether VCR Lab downloads it by itself.
+    0 where nothing is downloaded; ``fetched`` says whether VCR Lab downloads it by itself, and
+    ``files`` what its folder has to hold.
     """
 
     name: str
@@ -32,6 +33,7 @@ class DatasetInfo:
     resized: bool = False
     megabytes: int = 0
     fetched: bool = True
+    files: str = ""
 
     def num_classes(self, factor: str) -> int:
         """K of a factor; 0 where it is not known before the images are there."""

@@ -18,6 +18,7 @@ MNIST = DatasetInfo(
     licence="CC BY-SA 3.0",
     source="LeCun, Cortes, Burges: The MNIST database of handwritten digits",
     default_source="parity",
+    files="MNIST/raw/train-images-idx3-ubyte and its three fellows",
     megabytes=12,
 )
 KMNIST = DatasetInfo(
@@ -31,6 +32,7 @@ KMNIST = DatasetInfo(
     licence="CC BY-SA 4.0",
     source="Clanuwat et al.: Deep Learning for Classical Japanese Literature, arXiv 1812.01718",
     default_source="character",
+    files="KMNIST/raw/train-images-idx3-ubyte and its three fellows",
     megabytes=21,
 )
 EMNIST = DatasetInfo(
@@ -44,6 +46,7 @@ EMNIST = DatasetInfo(
     licence="public domain (NIST Special Database 19)",
     source="Cohen et al.: EMNIST, arXiv 1702.05373",
     default_source="kind",
+    files="EMNIST/raw/emnist-balanced-train-images-idx3-ubyte and its three fellows",
     megabytes=562,
 )
 SVHN = DatasetInfo(
@@ -57,6 +60,7 @@ SVHN = DatasetInfo(
     licence="non-commercial use only",
     source="Netzer et al.: Reading Digits in Natural Images, 2011",
     default_source="parity",
+    files="train_32x32.mat and test_32x32.mat",
     megabytes=246,
 )
 CIFAR10 = DatasetInfo(
@@ -74,6 +78,7 @@ CIFAR10 = DatasetInfo(
     licence="none stated; made for research",
     source="Krizhevsky: Learning Multiple Layers of Features from Tiny Images, 2009",
     default_source="object",
+    files="cifar-10-batches-py/ (from cifar-10-python.tar.gz)",
     megabytes=170,
 )
 CIFAR100 = DatasetInfo(
@@ -87,6 +92,7 @@ CIFAR100 = DatasetInfo(
     licence="none stated; made for research",
     source="Krizhevsky: Learning Multiple Layers of Features from Tiny Images, 2009",
     default_source="coarse",
+    files="cifar-100-python/ (from cifar-100-python.tar.gz)",
     megabytes=169,
 )
 STL10 = DatasetInfo(
@@ -100,6 +106,7 @@ STL10 = DatasetInfo(
     licence="none stated; pictures from ImageNet",
     source="Coates, Lee, Ng: An Analysis of Single-Layer Networks, 2011",
     default_source="object",
+    files="stl10_binary/ (from stl10_binary.tar.gz)",
     megabytes=2640,
 )
 FLOWERS = DatasetInfo(
@@ -114,6 +121,7 @@ FLOWERS = DatasetInfo(
     licence="none stated; made for research",
     source="Nilsback, Zisserman: Automated Flower Classification, 2008",
     default_source="flower",
+    files="flowers-102/ with jpg/, imagelabels.mat and setid.mat",
     resized=True,
     megabytes=345,
 )
@@ -129,6 +137,7 @@ DTD = DatasetInfo(
     licence="made for research",
     source="Cimpoi et al.: Describing Textures in the Wild, arXiv 1311.3618",
     default_source="texture",
+    files="dtd/dtd/ with images/ and labels/",
     resized=True,
     megabytes=625,
 )
@@ -144,6 +153,7 @@ PETS = DatasetInfo(
     licence="CC BY-SA 4.0",
     source="Parkhi et al.: Cats and Dogs, 2012",
     default_source="animal",
+    files="oxford-iiit-pet/ with images/ and annotations/",
     resized=True,
     megabytes=811,
 )
@@ -159,6 +169,7 @@ FOOD = DatasetInfo(
     licence="none stated; pictures from Foodspotting",
     source="Bossard, Guillaumin, Van Gool: Food-101, 2014",
     default_source="dish",
+    files="food-101/ with images/ and meta/",
     resized=True,
     megabytes=4997,
 )
@@ -174,6 +185,10 @@ CARS = DatasetInfo(
     licence="made for research; pictures belong to their owners",
     source="Krause et al.: 3D Object Representations for Fine-Grained Categorization, 2013",
     default_source="model",
+    files=(
+        "stanford_cars/ with cars_train/, cars_test/, cars_test_annos_withlabels.mat and "
+        "devkit/ (torchvision can no longer fetch them: their first address is gone)"
+    ),
     resized=True,
     megabytes=1960,
     fetched=False,
@@ -190,6 +205,7 @@ AIRCRAFT = DatasetInfo(
     licence="non-commercial research only",
     source="Maji et al.: Fine-Grained Visual Classification of Aircraft, arXiv 1306.5151",
     default_source="manufacturer",
+    files="fgvc-aircraft-2013b/data/ with images/ and its lists",
     resized=True,
     megabytes=2754,
 )
@@ -205,6 +221,10 @@ PLACES = DatasetInfo(
     licence="non-commercial research and education only",
     source="Zhou et al.: Places: A 10 Million Image Database, 2017",
     default_source="scene",
+    files=(
+        "places365_train_standard.txt, places365_val.txt, categories_places365.txt, "
+        "data_256_standard/ and val_256/"
+    ),
     resized=True,
     megabytes=25_000,
     fetched=False,
@@ -221,6 +241,7 @@ INATURALIST = DatasetInfo(
     licence="non-commercial; each photograph has its own",
     source="Van Horn et al.: The iNaturalist Species Classification Dataset, arXiv 1707.06642",
     default_source="species",
+    files="2018/ with a folder for every group and in it one for every species",
     resized=True,
     megabytes=120_000,
     fetched=False,
@@ -237,6 +258,10 @@ IMAGENET = DatasetInfo(
     licence="non-commercial research and education only",
     source="Russakovsky et al.: ImageNet Large Scale Visual Recognition Challenge, arXiv 1409.0575",
     default_source="class",
+    files=(
+        "train/ and val/ with one sub-folder a class, or ILSVRC2012_img_train.tar, "
+        "ILSVRC2012_img_val.tar and ILSVRC2012_devkit_t12.tar.gz"
+    ),
     resized=True,
     megabytes=155_000,
     fetched=False,

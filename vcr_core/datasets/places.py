@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
-from vcr_core.datasets.known_sets import KNOWN_SETS
+from vcr_core.datasets.catalog import DATASETS, dataset_info
 
+#: Data sets that need no files of their own.
+MADE_HERE: Mapping[str, str] = {
+    "sprites": "rendered on this machine",
+    "digits": "comes with scikit-learn",
+    "two-moons": "drawn on this machine",
+    "folder": "a folder of your own",
+}
 FASHION_FILES = (
     "train-images-idx3-ubyte",
     "train-labels-idx1-ubyte",
@@ -32,25 +41,40 @@ def fashion_files(folder: Path) -> dict[str, Path] | None:
     return None
 
 
+@dataclass(frozen=True)
+class Whereabouts:
+    """Whether a data set's images are on this machine, and where they are or belong."""
+
+    is_here: bool
+    place: str
+
+
+def whereabouts(name: str, cache_folder: str | Path) -> Whereabouts:
+    """Where the images of the data set ``name`` come from on this machine.
+
+    Raises:
+        ConfigError: no data set has this name.
+    """
+    dataset_info(name)
+    if name in MADE_HERE:
+        return Whereabouts(name != "folder", MADE_HERE[name])
+    if name == "fashion-mnist":
+        for place in (Path(cache_folder), FASHION_SYSTEM_FOLDER):
+            if fashion_files(place):
+                return Whereabouts(True, str(place))
+        return Whereabouts(False, str(cache_folder))
+    root = Path(cache_folder) / name
+    return Whereabouts(root.is_dir() and any(root.iterdir()), str(root))
+
+
 def find_data(cache_folder: str | Path) -> dict[str, str]:
-    """For every data set, where its images come from on this machine."""
-    found = next(
-        (
-            str(place)
-            for place in (Path(cache_folder), FASHION_SYSTEM_FOLDER)
-            if fashion_files(place)
-        ),
-        "not here yet: downloaded when it is first used",
-    )
-    places = {
-        "sprites": "rendered on this machine",
-        "digits": "comes with scikit-learn",
-        "fashion-mnist": found,
-        "two-moons": "drawn on this machine",
-        "folder": "a folder of your own",
-    }
-    for info in KNOWN_SETS:
-        root = Path(cache_folder) / info.name
-        missing = "downloaded when it is first used" if info.fetched else f"place it in {root}"
-        places[info.name] = str(root) if root.is_dir() else f"not here yet: {missing}"
-    return places
+    """For every data set, where its images come from on this machine, in words."""
+    return {name: _in_words(name, whereabouts(name, cache_folder)) for name in DATASETS}
+
+
+def _in_words(name: str, found: Whereabouts) -> str:
+    if found.is_here or name in MADE_HERE:
+        return found.place
+    fetched = dataset_info(name).fetched
+    missing = "downloaded when it is first used" if fetched else f"place it in {found.place}"
+    return f"not here yet: {missing}"

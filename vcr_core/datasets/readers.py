@@ -26,14 +26,13 @@ Open = Callable[[Path, bool, bool], Any]
 
 @dataclass(frozen=True)
 class Reader:
-    """``open(root, train, download)``; ``files`` says what must lie under the root.
+    """``open(root, train, download)``.
 
     ``base`` is the factor that the files label; ``groups`` maps coarser factors to their classes'
     members. ``further`` reads other labellings: factor to (class names, labels).
     """
 
     open: Open
-    files: str
     base: str
     groups: Mapping[str, Mapping[str, Sequence[str]]]
     further: Callable[[Any], dict[str, tuple[tuple[str, ...], Tensor]]] = lambda _: {}
@@ -131,94 +130,77 @@ def _aircraft(opened: Any) -> dict[str, tuple[tuple[str, ...], Tensor]]:
 READERS: Mapping[str, Reader] = {
     "mnist": Reader(
         _flag(sets.MNIST),
-        "MNIST/raw/train-images-idx3-ubyte and its three fellows",
         "digit",
         {"parity": names.PARITY, "high": names.HIGH},
     ),
     "kmnist": Reader(
         _flag(sets.KMNIST),
-        "KMNIST/raw/train-images-idx3-ubyte and its three fellows",
         "character",
         {},
     ),
     "emnist": Reader(
         _flag(sets.EMNIST, split="balanced"),
-        "EMNIST/raw/emnist-balanced-train-images-idx3-ubyte and its three fellows",
         "character",
         {"kind": names.EMNIST_KIND},
         transposed=True,
     ),
     "svhn": Reader(
         _split(sets.SVHN),
-        "train_32x32.mat and test_32x32.mat",
         "digit",
         {"parity": names.PARITY},
     ),
     "cifar10": Reader(
         _flag(sets.CIFAR10),
-        "cifar-10-batches-py/ (from cifar-10-python.tar.gz)",
         "object",
         {"coarse": names.CIFAR10_COARSE, "kind": names.CIFAR10_KIND},
     ),
     "cifar100": Reader(
         _flag(sets.CIFAR100),
-        "cifar-100-python/ (from cifar-100-python.tar.gz)",
         "object",
         {"coarse": names.CIFAR100_COARSE},
     ),
     "stl10": Reader(
         _split(sets.STL10),
-        "stl10_binary/ (from stl10_binary.tar.gz)",
         "object",
         {"kind": names.STL10_KIND},
     ),
     "flowers102": Reader(
         _with_validation(sets.Flowers102),
-        "flowers-102/ with jpg/, imagelabels.mat and setid.mat",
         "flower",
         {},
     ),
-    "dtd": Reader(_with_validation(sets.DTD), "dtd/dtd/ with images/ and labels/", "texture", {}),
+    "dtd": Reader(_with_validation(sets.DTD), "texture", {}),
     "pets": Reader(
         _split(sets.OxfordIIITPet, train="trainval"),
-        "oxford-iiit-pet/ with images/ and annotations/",
         "breed",
         {},
         _animal,
     ),
-    "food101": Reader(_split(sets.Food101), "food-101/ with images/ and meta/", "dish", {}),
+    "food101": Reader(_split(sets.Food101), "dish", {}),
     "cars": Reader(
         _split(sets.StanfordCars),
-        "stanford_cars/ with cars_train/, cars_test/, cars_test_annos_withlabels.mat and devkit/ "
-        "(torchvision can no longer fetch them: their first address is gone)",
         "model",
         {},
     ),
     "aircraft": Reader(
         _split(sets.FGVCAircraft, train="trainval"),
-        "fgvc-aircraft-2013b/data/ with images/ and its lists",
         "variant",
         {},
         _aircraft,
     ),
     "places365": Reader(
         _split(sets.Places365, train="train-standard", test="val", small=True),
-        "places365_train_standard.txt, places365_val.txt, categories_places365.txt, "
-        "data_256_standard/ and val_256/",
         "scene",
         {},
     ),
     "inaturalist": Reader(
         _inaturalist,
-        "2018/ with a folder for every group and in it one for every species",
         "species",
         {},
         _group,
     ),
     "imagenet": Reader(
         _imagenet,
-        "train/ and val/ with one sub-folder a class, or ILSVRC2012_img_train.tar, "
-        "ILSVRC2012_img_val.tar and ILSVRC2012_devkit_t12.tar.gz",
         "class",
         {},
     ),

@@ -59,9 +59,26 @@ class Dataset:
 
     def as_pixels(self, images: Tensor) -> Tensor:
         """Standardised images (N, C, H, W) as uint8 pixels, to look at."""
-        shape = (1, -1, 1, 1)
-        pixels = images.cpu() * self.std.view(shape) + self.mean.view(shape)
-        return (pixels * 255).round().clamp(0, 255).to(torch.uint8)
+        return to_pixels(images, mean=self.mean, std=self.std)
+
+
+def scaling_for(channels: int, mean: Tensor, std: Tensor) -> tuple[Tensor, Tensor]:
+    """``mean`` and ``std`` (C',) of a data set, (1, channels, 1, 1), for images made from its own.
+
+    Where those have another number of channels, every channel gets the mean over C'.
+    """
+    offset, scale = (
+        (value if len(value) == channels else value.mean().expand(channels)).view(1, -1, 1, 1)
+        for value in (mean, std)
+    )
+    return offset, scale
+
+
+def to_pixels(images: Tensor, *, mean: Tensor, std: Tensor) -> Tensor:
+    """Images (N, C, H, W) standardised with ``mean`` and ``std`` (C',) as uint8 pixels."""
+    offset, scale = scaling_for(images.shape[1], mean, std)
+    pixels = images.cpu() * scale + offset
+    return (pixels * 255).round().clamp(0, 255).to(torch.uint8)
 
 
 def make_dataset(

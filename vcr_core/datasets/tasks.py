@@ -22,6 +22,7 @@ from vcr_core.datasets.split import (
     in_memory,
     measured_on_validation,
     random_rows,
+    scaling_for,
 )
 from vcr_core.datasets.streaming import Images
 from vcr_core.errors import ConfigError
@@ -31,7 +32,8 @@ from vcr_core.errors import ConfigError
 class TransferTask:
     """Images (N, C, H, W) and labels (N,) to fit a probe on, and held-out ones to measure it on.
 
-    Tasks on the same images share the same tensor, so that features are extracted once.
+    Tasks on the same images share the same tensor, so that features are extracted once. ``mean``
+    and ``std`` (C',) are those that the images' own data set was standardised with.
     """
 
     name: str
@@ -40,6 +42,8 @@ class TransferTask:
     test_images: Images
     test_labels: Tensor
     class_names: tuple[str, ...]
+    mean: Tensor
+    std: Tensor
 
 
 class _Part(NamedTuple):
@@ -106,6 +110,8 @@ def transfer_tasks(
                 test_images=corrupted[other, corruption],
                 test_labels=test.labels[factor],
                 class_names=found.class_names[factor],
+                mean=found.mean,
+                std=found.std,
             )
         )
     return tasks
@@ -119,11 +125,7 @@ def _corrupted(found: Dataset, images: Images, corruption: str, seed: int) -> Im
     if not corruption:
         return images
     images = in_memory(images, field="transfer.test_size")
-    channels = images.shape[1]
-    mean, std = (
-        (value if len(value) == channels else value.mean().expand(channels)).view(1, -1, 1, 1)
-        for value in (found.mean, found.std)
-    )
+    mean, std = scaling_for(images.shape[1], found.mean, found.std)
     draws = generator(seed, f"corruption {corruption}")
     pixels = images * std + mean
     if images.shape[2:].numel() > 1:

@@ -157,7 +157,7 @@ def _opened(
         single = info.name == "inaturalist"
         return train, train if single else reader.open(place, False, download)
 
-    how = f"place {reader.files} in '{root}', or name the folder that holds them in data.folder"
+    how = f"place {info.files} in '{root}', or name the folder that holds them in data.folder"
     again = how if own or not info.fetched else f"it is downloaded once more, or {how}"
     if is_there(root):
         try:
@@ -170,7 +170,7 @@ def _opened(
             ) from error
     if own:
         raise DataError(
-            f"expected {reader.files} in '{root}', there is nothing: {how}", field="data.folder"
+            f"expected {info.files} in '{root}', there is nothing: {how}", field="data.folder"
         )
     if not info.fetched:
         raise DataError(

@@ -4,7 +4,8 @@
                                    ^                                              │
                                    └── numbers, state, heartbeat ─────────────────┘
 
-Only ``worker`` and ``runner`` import torch.
+A page that needs something from torch asks a question (``questions``), which the dispatcher gives
+to a worker that has nothing to train. Only ``worker``, ``runner`` and ``answers`` import torch.
 """
 
 from __future__ import annotations

@@ -23,6 +23,7 @@ from dataclasses import dataclass, field
 import psutil
 
 from vcr_core.errors import ConfigError, StoreError, UnknownRunError, VcrLabError
+from vcr_core.execution.desk import Desk
 from vcr_core.execution.devices import Slot, machine
 from vcr_core.execution.guard import Guard
 from vcr_core.execution.launch import DISPATCHER_LEASE, LEASE_PATIENCE_SECONDS, holder_is_dead
@@ -60,6 +61,7 @@ class Dispatcher:
 
     def __post_init__(self) -> None:
         self.guard = Guard(self.store, self.limits)
+        self.desk = Desk(self.store, self.crew)
         self._slots: Sequence[Slot] = ()
         self._orphans = 0
         self._waiting = 0
@@ -110,6 +112,7 @@ class Dispatcher:
         self.serving = serving
         if serving:
             self._orphans = self.guard.look(self.workers)
+            self.desk.look(self.workers)
             self._let_go()
 
     def _hold_lease(self) -> bool:
@@ -143,15 +146,17 @@ class Dispatcher:
     # -------------------------------------------------------------- every round
 
     def _round(self) -> None:
-        """Bury the dead, free the finished, give out queued runs, keep workers warm."""
+        """Bury the dead, free the finished, give out runs and requests, keep workers warm."""
         for worker in self.workers:
             self._settle(worker)
         self.workers = [worker for worker in self.workers if worker.is_alive]
         self._assign()
+        self.desk.give_out(self.workers)
         self._hire()
 
     def _settle(self, worker: Worker) -> None:
         """Free a worker whose run is over; interrupt the run of a worker that died."""
+        self.desk.settle(worker)
         if worker.run_id is None:
             if worker.was_ready:
                 self.early_deaths = 0
@@ -253,6 +258,7 @@ class Dispatcher:
 
     def _dismiss_all(self) -> None:
         """End idle workers; busy ones finish their run and find their standard input closed."""
+        self.desk.close()
         for worker in self.workers:
             worker.dismiss()
         self.workers = []

@@ -137,6 +137,9 @@ class RayCrew:
         )
         return RayWorker(self._ray, actor.remote(self.store_url, self.threads), slot, self.bell)
 
+    def hire_helper(self) -> None:
+        """All room is for training: requests wait for a worker that has nothing to train."""
+
     def close(self) -> None:
         """Leave the cluster; actors that are left end with it."""
         self._ray.shutdown()
@@ -164,6 +167,12 @@ class Trainer:
         with suppress(VcrLabError, RuntimeError):
             execute(self._store, run_id)
 
+    def answer(self, request_id: int) -> None:
+        """One request; what goes wrong with it already stands in its row."""
+        from vcr_core.execution.answers import answer
+
+        answer(self._store, request_id)
+
 
 class RayWorker:
     """The dispatcher's side of an actor: one answer is always being waited for, or none."""
@@ -173,6 +182,7 @@ class RayWorker:
     def __init__(self, ray: Any, actor: Any, slot: Slot, bell: threading.Event) -> None:
         self.slot = slot
         self.run_id: str | None = None
+        self.request_id: int | None = None
         self.name = ""
         self._ray = ray
         self._actor = actor
@@ -192,11 +202,15 @@ class RayWorker:
 
     @property
     def is_ready(self) -> bool:
-        return self.was_ready and self.run_id is None and self.is_alive
+        return self.was_ready and not self._has_work and self.is_alive
 
     @property
     def said_over(self) -> bool:
-        return self.run_id is not None and self._answer.done()
+        return self._has_work and self._answer.done()
+
+    @property
+    def _has_work(self) -> bool:
+        return self.run_id is not None or self.request_id is not None
 
     @property
     def is_alive(self) -> bool:
@@ -206,8 +220,12 @@ class RayWorker:
         self.run_id = run_id
         self._answer = self._listen(self._actor.carry_out.remote(run_id))
 
+    def ask(self, request_id: int) -> None:
+        self.request_id = request_id
+        self._answer = self._listen(self._actor.answer.remote(request_id))
+
     def free(self) -> None:
-        self.run_id = None
+        self.run_id = self.request_id = None
 
     def kill(self) -> None:
         self._ray.kill(self._actor)

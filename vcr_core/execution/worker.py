@@ -1,8 +1,9 @@
-"""A warm worker: torch imported, small data prepared, waiting for runs on standard input.
+"""A warm worker: torch imported, small data prepared, waiting for work on standard input.
 
-Each line is the id of a run. The end of the input means that the dispatcher is gone: the worker
-finishes what it does and leaves. On SIGTERM it keeps a checkpoint of its run, marks it as
-interrupted and leaves. Standard output is for the dispatcher alone, see ``workers``.
+Each line is the id of a run, or ``request`` and the id of a request. The end of the input means
+that the dispatcher is gone: the worker finishes what it does and leaves. On SIGTERM it keeps a
+checkpoint of its run, marks it as interrupted and leaves. Standard output is for the dispatcher
+alone, see ``workers``.
 """
 
 from __future__ import annotations
@@ -18,9 +19,12 @@ from collections.abc import Iterable
 from contextlib import suppress
 from typing import TextIO
 
+import torch
+
 from vcr_core.errors import VcrLabError
+from vcr_core.execution.answers import answer
 from vcr_core.execution.runner import execute
-from vcr_core.execution.workers import OVER, READY
+from vcr_core.execution.workers import OVER, READY, REQUEST
 from vcr_core.presets import DEFAULT_PRESET, PRESETS
 from vcr_core.store import Store, open_store
 from vcr_core.training.warmup import warm_up
@@ -31,18 +35,27 @@ log = logging.getLogger("vcr_lab.worker")
 Waiting = queue.SimpleQueue[str | None]  # may be put into by a signal's handler
 
 
-def serve(store: Store, threads: int, dispatcher: TextIO) -> None:
-    """Carry out runs until the input ends. A run that fails does not end the worker."""
-    warm_up(PRESETS[DEFAULT_PRESET].config, threads=threads)
+def serve(store: Store, threads: int, dispatcher: TextIO, *, answers_only: bool = False) -> None:
+    """Carry out runs and answer until the input ends. A run that fails does not end the worker.
+
+    With ``answers_only`` it gets ready without taking a training step, which is sooner.
+    """
+    if answers_only:
+        torch.set_num_threads(threads)
+    else:
+        warm_up(PRESETS[DEFAULT_PRESET].config, threads=threads)
     log.info("ready")
-    waiting = run_ids(sys.stdin)
+    waiting = work_from(sys.stdin)
     interruption = leave_on_signal(waiting)
     say(READY, dispatcher)
     while True:
-        run_id = waiting.get()
-        if run_id is None or interruption.is_set():
+        work = waiting.get()
+        if work is None or interruption.is_set():
             return
-        carry_out(store, run_id, interruption)
+        if work.startswith(REQUEST):
+            answer(store, int(work.removeprefix(REQUEST)))
+        else:
+            carry_out(store, work, interruption)
         say(OVER, dispatcher)
 
 
@@ -60,8 +73,8 @@ def private_output() -> TextIO:
     return talk
 
 
-def run_ids(lines: Iterable[str]) -> Waiting:
-    """A queue of the ids that come in, line by line; None stands for the end."""
+def work_from(lines: Iterable[str]) -> Waiting:
+    """A queue of what comes in, line by line; None stands for the end."""
     waiting: Waiting = queue.SimpleQueue()
 
     def read() -> None:
@@ -69,7 +82,7 @@ def run_ids(lines: Iterable[str]) -> Waiting:
             waiting.put(line.strip())
         waiting.put(None)
 
-    threading.Thread(target=read, name="run ids", daemon=True).start()
+    threading.Thread(target=read, name="work", daemon=True).start()
     return waiting
 
 
@@ -100,12 +113,18 @@ def carry_out(store: Store, run_id: str, interruption: threading.Event) -> None:
 
 def main(arguments: list[str] | None = None) -> None:
     """Serve the store of VCR_LAB_STORE: ``python -m vcr_core.execution.worker --threads N``."""
-    parser = argparse.ArgumentParser(description="Trains the runs whose ids come on its input.")
+    parser = argparse.ArgumentParser(description="Trains runs and answers requests.")
     parser.add_argument("--store", help="address of the store, if not VCR_LAB_STORE")
     parser.add_argument("--threads", required=True, type=int, help="CPU threads to use")
+    parser.add_argument("--answers-only", action="store_true", help="train nothing")
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
-    serve(open_store(options.store), options.threads, private_output())
+    serve(
+        open_store(options.store),
+        options.threads,
+        private_output(),
+        answers_only=options.answers_only,
+    )
 
 
 if __name__ == "__main__":

@@ -1,9 +1,10 @@
 """Warm workers as the dispatcher sees them: where they come from and what they say.
 
-A worker process gets the ids of runs on standard input, a line each. On standard output it says
-``ready`` once it has torch imported and a step taken, and ``over`` when a run has left its hands;
-the end of its output means that it died. So the dispatcher hears of both at once, and looks into
-the store only for what comes from elsewhere. Its log goes to a file.
+A worker process gets the ids of runs on standard input, a line each, and of requests as
+``request 17``. On standard output it says ``ready`` once it has torch imported and a step taken,
+and ``over`` when a run or request has left its hands; the end of its output means that it died.
+So the dispatcher hears of both at once, and looks into the store only for what comes from
+elsewhere. Its log goes to a file.
 """
 
 from __future__ import annotations
@@ -19,20 +20,22 @@ from typing import Protocol
 import psutil
 
 from vcr_core import paths
-from vcr_core.execution.devices import Slot, local_slots, machine, threads_per_worker
+from vcr_core.execution.devices import CPU, Slot, local_slots, machine, threads_per_worker
 from vcr_core.execution.launch import start_detached
 
 READY, OVER = "ready", "over"
+REQUEST = "request "
 SILENCE_SECONDS = 15.0
 """A process of ours that lives may be held up by a busy machine for a while."""
 LOG_LINES = 30
 
 
 class Worker(Protocol):
-    """One worker, wherever it is. ``run_id`` is what it trains, if anything."""
+    """One worker, wherever it is: ``run_id`` is what it trains, ``request_id`` what it answers."""
 
     slot: Slot
     run_id: str | None
+    request_id: int | None
     patience: float
     """After so many seconds without a beat it hangs, or its machine is gone."""
 
@@ -46,11 +49,11 @@ class Worker(Protocol):
 
     @property
     def is_ready(self) -> bool:
-        """It waits for a run."""
+        """It waits for a run or a request."""
 
     @property
     def said_over(self) -> bool:
-        """Its run has left its hands."""
+        """Its run or request has left its hands."""
 
     @property
     def is_alive(self) -> bool:
@@ -59,8 +62,11 @@ class Worker(Protocol):
     def give(self, run_id: str) -> None:
         """Hand over a run."""
 
+    def ask(self, request_id: int) -> None:
+        """Hand over a request."""
+
     def free(self) -> None:
-        """Its run is over, or not its any more."""
+        """Its run or request is over, or not its any more."""
 
     def kill(self) -> None:
         """End it at once: it hangs."""
@@ -87,6 +93,9 @@ class Crew(Protocol):
     def hire(self, slot: Slot) -> Worker:
         """A new worker, which gets ready by itself."""
 
+    def hire_helper(self) -> Worker | None:
+        """A new worker beside the slots that only answers; None where there is no room for one."""
+
     def close(self) -> None:
         """No worker is wanted any more."""
 
@@ -107,6 +116,11 @@ class LocalCrew:
         """Start a process."""
         return LocalWorker(self.store_url, slot, self.threads, self.bell)
 
+    def hire_helper(self) -> LocalWorker:
+        """Start a process that leaves GPUs to those who train."""
+        slot = Slot(CPU, {"CUDA_VISIBLE_DEVICES": ""})
+        return LocalWorker(self.store_url, slot, self.threads, self.bell, ["--answers-only"])
+
     def close(self) -> None:
         """Workers that still train are left to finish."""
 
@@ -116,9 +130,17 @@ class LocalWorker:
 
     patience = SILENCE_SECONDS
 
-    def __init__(self, store_url: str, slot: Slot, threads: int, bell: threading.Event) -> None:
+    def __init__(
+        self,
+        store_url: str,
+        slot: Slot,
+        threads: int,
+        bell: threading.Event,
+        options: Sequence[str] = (),
+    ) -> None:
         self.slot = slot
         self.run_id: str | None = None
+        self.request_id: int | None = None
         self.was_ready = False
         self._bell = bell
         self._ready = threading.Event()
@@ -127,7 +149,7 @@ class LocalWorker:
         with self._log.open("ab") as log:
             self._process = start_detached(
                 "vcr_core.execution.worker",
-                ["--threads", str(threads)],
+                ["--threads", str(threads), *options],
                 log=log,
                 environment={**slot.environment, "VCR_LAB_STORE": store_url},
                 talks=True,
@@ -146,7 +168,7 @@ class LocalWorker:
 
     @property
     def is_ready(self) -> bool:
-        return self.run_id is None and self._ready.is_set()
+        return not self._has_work and self._ready.is_set()
 
     @property
     def is_alive(self) -> bool:
@@ -154,22 +176,33 @@ class LocalWorker:
 
     @property
     def said_over(self) -> bool:
-        """Its run has left its hands."""
-        return self.run_id is not None and self._ready.is_set()
+        """Its run or request has left its hands."""
+        return self._has_work and self._ready.is_set()
+
+    @property
+    def _has_work(self) -> bool:
+        return self.run_id is not None or self.request_id is not None
 
     def give(self, run_id: str) -> None:
         self.run_id = run_id
+        self._tell(run_id)
+
+    def ask(self, request_id: int) -> None:
+        self.request_id = request_id
+        self._tell(f"{REQUEST}{request_id}")
+
+    def _tell(self, line: str) -> None:
         self._ready.clear()
         self._log_start = self._log.stat().st_size
         if self._process.stdin is not None:
             try:
-                self._process.stdin.write(f"{run_id}\n".encode())
+                self._process.stdin.write(f"{line}\n".encode())
                 self._process.stdin.flush()
             except OSError:  # it just died: the next round sees that
                 self._bell.set()
 
     def free(self) -> None:
-        self.run_id = None
+        self.run_id = self.request_id = None
 
     def kill(self) -> None:
         try:

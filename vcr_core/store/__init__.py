@@ -17,16 +17,20 @@ from vcr_core.store.records import (
     Snapshot,
     Study,
 )
+from vcr_core.store.requests import Answer, Request, RequestState
 from vcr_core.store.store import Store, open_store
 from vcr_core.store.watch import SilenceWatch
 
 __all__ = [
+    "Answer",
     "Command",
     "CommandKind",
     "CommandSource",
     "Metric",
     "Position",
     "Report",
+    "Request",
+    "RequestState",
     "Role",
     "Run",
     "RunFacets",

@@ -24,7 +24,8 @@ def clean_store(store: Store, *, older_than: float, root: str, dry_run: bool = F
     """Purge runs that were deleted more than ``older_than`` seconds ago, with their checkpoints.
 
     Folders of this store below ``root`` (``root/<identity of the store>/<run>``) whose run is not
-    in the store any more go as well. A checkpoint that another run started from stays.
+    in the store any more go as well, and old answers to requests. A checkpoint that another run
+    started from stays.
 
     Raises:
         StoreError: a checkpoint cannot be removed; what is left is tried again next time.
@@ -37,6 +38,7 @@ def clean_store(store: Store, *, older_than: float, root: str, dry_run: bool = F
     folders += [folder for folder in list_folders(own) if folder.rpartition("/")[2] not in before]
     folders = sorted(set(folders) - needed)
     if not dry_run:
+        store.purge_requests()
         for folder in folders:
             remove_folder(folder)
     return Cleaned(gone, folders)

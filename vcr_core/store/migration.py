@@ -16,6 +16,8 @@ def migrate(connection: Connection, version: int) -> None:
         _to_version_2(connection)
     if version < 3:
         _to_version_3(connection)
+    if version < 4:
+        _to_version_4(connection)
     connection.execute(
         update(schema.about)
         .where(schema.about.c.key == "version")
@@ -38,6 +40,11 @@ def _to_version_2(connection: Connection) -> None:
 def _to_version_3(connection: Connection) -> None:
     """What is asked of both twins at once; how far they are."""
     _add_missing_columns(connection, schema.commands)
+    schema.metadata.create_all(connection, checkfirst=True)
+
+
+def _to_version_4(connection: Connection) -> None:
+    """What pages ask of the workers, and the answers."""
     schema.metadata.create_all(connection, checkfirst=True)
 
 

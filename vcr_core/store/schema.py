@@ -1,4 +1,4 @@
-"""The tables, version 3. Readers go by cursor: the ``id`` columns only grow.
+"""The tables, version 4. Readers go by cursor: the ``id`` columns only grow.
 
 runs       one row a run: what it is (config), how it is (state, step, heartbeat), what came out
 metrics    one row a number: run, step, name, value
@@ -7,6 +7,7 @@ commands   what was asked of a run, and the step at which it was applied
 positions  how far the runs of pairs are, for their twins
 studies    what a sweep looks for, and what it found
 leases     who may act as dispatcher
+requests   what a page needs from torch (samples, predictions), and what a worker answered
 
 Whoever writes numbers or commands of a run first locks the run's row (see ``connection.py``): ids
 are then given out in the order in which a run's rows become visible, also on PostgreSQL, where
@@ -34,7 +35,7 @@ from sqlalchemy import (
     false,
 )
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 APPLICATION = "vcr-lab"
 
 BIG = BigInteger().with_variant(Integer, "sqlite")  # SQLite counts in 64 bits anyway
@@ -162,4 +163,24 @@ leases = Table(
     Column("holder", Text, nullable=False),
     Column("heartbeat_at", Float, nullable=False),
     Column("detail", JSON),
+)
+
+# since version 4
+requests = Table(
+    "requests",
+    metadata,
+    Column("id", BIG, primary_key=True, autoincrement=True),
+    Column("kind", String(40), nullable=False),
+    Column("arguments", JSON, nullable=False),
+    Column("key", String(64), nullable=False, index=True),
+    Column("subject", Text, nullable=False, server_default=""),
+    Column("patience", Float, nullable=False),
+    Column("state", String(16), nullable=False, index=True),
+    Column("asked_at", Float, nullable=False, index=True),
+    Column("answered_at", Float),
+    Column("tries", Integer, nullable=False, server_default="0"),
+    Column("worker", Text, nullable=False, server_default=""),
+    Column("facts", JSON),
+    Column("arrays", LargeBinary),
+    Column("error", Text),
 )

@@ -17,6 +17,7 @@ from vcr_core.store.listing import ListingRows
 from vcr_core.store.numbers import NumberRows
 from vcr_core.store.opening import identity, open_engine
 from vcr_core.store.positions import PositionRows
+from vcr_core.store.requests import RequestRows
 from vcr_core.store.runs import RunRows
 from vcr_core.store.studies import StudyRows
 
@@ -29,6 +30,7 @@ class Store(
     PositionRows,
     StudyRows,
     LeaseRows,
+    RequestRows,
     Backups,
 ):
     """Reads and writes runs. Made by :func:`open_store`.

@@ -48,6 +48,7 @@ class Experiment:
     train_labels: Tensor
     test_images: Images
     test_labels: Tensor
+    classes: tuple[str, ...]
     tasks: tuple[TransferTask, ...]
     cadence: Cadence
     scaler: torch.amp.GradScaler
@@ -128,6 +129,7 @@ def prepare(config: RunConfig, *, processes: int = 1) -> Experiment:
         train_labels=labels.to(device),
         test_images=data.test.images.to(device),
         test_labels=held_out.to(device),
+        classes=data.class_names[source],
         tasks=_tasks(config, data, device),
         cadence=cadence(config, train_size=len(data.train.images)),
         scaler=torch.amp.GradScaler(device.type, enabled=config.training.precision == "float16"),
@@ -280,17 +282,22 @@ def build_rival(model: torch.nn.Module, config: RunConfig) -> AttachedRival | No
     )
 
 
+def devices_here() -> dict[str, bool]:
+    """Which kinds of device this process can use, the best first."""
+    return {
+        "cuda": torch.cuda.is_available(),
+        "mps": torch.backends.mps.is_available(),
+        "cpu": True,
+    }
+
+
 def pick_device(name: str) -> torch.device:
     """The device of that name; ``auto`` takes CUDA, then MPS, then the CPU.
 
     Raises:
         ConfigError: the machine has no such device.
     """
-    present = {
-        "cuda": torch.cuda.is_available(),
-        "mps": torch.backends.mps.is_available(),
-        "cpu": True,
-    }
+    present = devices_here()
     if name == "auto":
         name = next(device for device, there in present.items() if there)
     if not present.get(name, False):
@@ -321,8 +328,13 @@ def _check_crops(config: RunConfig, model: Model) -> None:
         )
 
 
-def _tasks(config: RunConfig, data: Dataset, device: torch.device) -> tuple[TransferTask, ...]:
-    tasks = datasets.transfer_tasks(
+def load_tasks(config: RunConfig, data: Dataset) -> list[TransferTask]:
+    """What a configuration probes, for a network trained on ``data``.
+
+    Raises:
+        ConfigError, DataError: as :func:`vcr_core.datasets.transfer_tasks`.
+    """
+    return datasets.transfer_tasks(
         data,
         config.targets,
         train_size=config.transfer.train_size,
@@ -334,6 +346,9 @@ def _tasks(config: RunConfig, data: Dataset, device: torch.device) -> tuple[Tran
         resize=config.data.resize,
         workers=config.data.workers,
     )
+
+
+def _tasks(config: RunConfig, data: Dataset, device: torch.device) -> tuple[TransferTask, ...]:
     moved: dict[int, Images] = {}
 
     def on_device(images: Images) -> Images:
@@ -348,5 +363,5 @@ def _tasks(config: RunConfig, data: Dataset, device: torch.device) -> tuple[Tran
             train_images=on_device(task.train_images),
             test_images=on_device(task.test_images),
         )
-        for task in tasks
+        for task in load_tasks(config, data)
     )

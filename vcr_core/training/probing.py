@@ -13,7 +13,7 @@ from vcr_core.config import override
 from vcr_core.errors import CheckpointError, ConfigError
 from vcr_core.store import Run, RunState, Store
 from vcr_core.training.checkpoint import Folder
-from vcr_core.training.experiment import Experiment, prepare
+from vcr_core.training.experiment import Experiment, devices_here, prepare
 from vcr_core.training.state import below
 from vcr_core.transfer import FrozenFeatures, Options, Protocol, TargetResult, measure
 
@@ -39,8 +39,8 @@ def probe_run(
     """
     options = options or Options()
     run = store.run(run_id)
-    _require_ended(run)
-    experiment, step = _restored(run, targets)
+    require_ended(run)
+    experiment, step = restored(run, targets)
     model = experiment.measured
     features_of = FrozenFeatures(model)
     found = {
@@ -59,7 +59,12 @@ def probe_run(
     return found
 
 
-def _require_ended(run: Run) -> None:
+def require_ended(run: Run) -> None:
+    """Refuse a run whose network still changes.
+
+    Raises:
+        ConfigError: it has not ended.
+    """
     if not run.state.is_over and run.state is not RunState.INTERRUPTED:
         raise ConfigError(
             f"expected a run that has ended, but run {run.id} is {run.state.value}: wait for it, "
@@ -67,8 +72,15 @@ def _require_ended(run: Run) -> None:
         )
 
 
-def _restored(run: Run, targets: Sequence[str]) -> tuple[Experiment, int]:
-    """The run's network as its newest checkpoint has it, without regulariser, and the step."""
+def restored(run: Run, targets: Sequence[str] = ()) -> tuple[Experiment, int]:
+    """The run's network as its newest checkpoint has it, without regulariser, and the step.
+
+    ``targets`` are probed instead of the run's own, if there are any. Where the device that it
+    trained on is not at hand, the best one takes its place.
+
+    Raises:
+        CheckpointError: no checkpoint, a damaged one, or one of another network.
+    """
     folder = Folder.of(run)
     checkpoint = folder.newest()
     if checkpoint is None:
@@ -76,7 +88,9 @@ def _restored(run: Run, targets: Sequence[str]) -> tuple[Experiment, int]:
             f"expected a checkpoint of run {run.id} in {folder.address}, found none that is whole: "
             "train it again"
         )
-    changes = {"transfer.targets": tuple(targets)} if targets else {}
+    changes: dict[str, Any] = {"transfer.targets": tuple(targets)} if targets else {}
+    if not devices_here().get(run.config.execution.device, True):
+        changes["execution.device"] = "auto"
     experiment = prepare(override(run.config, changes))
     experiment.remove()
     kind = "model/" if experiment.average is None else "average/"

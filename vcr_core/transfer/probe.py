@@ -11,7 +11,7 @@ Probes on the same features are fitted together: see :mod:`vcr_core.transfer.sof
 
 from __future__ import annotations
 
-from collections.abc import Callable, MutableMapping, Sequence
+from collections.abc import Callable, Iterator, MutableMapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -181,6 +181,19 @@ def probe_all(
     there. The answer is the same up to the solver's tolerance, and sooner found.
     """
     accuracies = {task.name: 0.0 for task in tasks}
+    for task, probe in fit_tasks(features_of, tasks, l2=l2, starts=starts):
+        accuracies[task.name] = probe.accuracy(features_of(task.test_images), task.test_labels)
+    return accuracies
+
+
+def fit_tasks(
+    features_of: Callable[[Images], Tensor],
+    tasks: Sequence[TransferTask],
+    *,
+    l2: float = DEFAULT_L2,
+    starts: MutableMapping[int, Tensor] | None = None,
+) -> Iterator[tuple[TransferTask, LinearProbe]]:
+    """A probe for every task, those on the same images fitted at once: see :func:`probe_all`."""
     known = {} if starts is None else starts
     for place, group in enumerate(on_same_images(tasks)):
         data = ProbeData.of(
@@ -190,10 +203,7 @@ def probe_all(
         )
         probes = data.solve([l2] * len(group), start=known.get(place))
         known[place] = stack_weights(probes)
-        for task, probe in zip(group, probes, strict=True):
-            test = features_of(task.test_images)
-            accuracies[task.name] = probe.accuracy(test, task.test_labels)
-    return accuracies
+        yield from zip(group, probes, strict=True)
 
 
 def on_same_images(tasks: Sequence[TransferTask]) -> list[list[TransferTask]]:
