@@ -112,7 +112,8 @@ class LiveView {
   }
 
   applySpec(spec) {
-    const { charts, ...page } = spec;
+    const { charts: packed, drawings, ...page } = spec;
+    const charts = packed.map((chart) => (chart.panels ? withDrawings(chart, drawings) : this.charts.get(chart.id).spec));
     this.page = page;
     this.say(page.words);
     for (const [id, chart] of this.charts)

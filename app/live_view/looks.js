@@ -1,6 +1,16 @@
 // Theme, Plotly itself, and small pieces of the page.
 // Part of one module: component.py joins the scripts of this folder.
 
+/** A chart with the drawings that its panels and traces name by their places (spec.py). */
+function withDrawings(chart, drawings) {
+  const panels = chart.panels.map((panel) => ({
+    ...panel,
+    layout: drawings[panel.layout],
+    traces: panel.traces.map((trace) => ({ ...trace, drawing: drawings[trace.drawing] })),
+  }));
+  return { ...chart, panels };
+}
+
 /** A drawing with every "$token" replaced by the theme's colour. */
 function resolved(drawing, theme) {
   if (typeof drawing === "string") return drawing.startsWith("$") ? theme[drawing.slice(1)] : drawing;
