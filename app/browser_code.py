@@ -3,11 +3,15 @@
 Streamlit puts a component's whole script into each of its updates: 54 KB a second for the live
 view. So a component is registered with a small loader alone (``loader.js``); what it loads comes
 with the first message of a session, and again where the browser says that it does not have it.
+
+Messages travel as bytes: of anything else Streamlit asks whether it is a data frame, for which it
+imports pandas (half a second of the first page), and works out its identity, with every update.
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property
@@ -40,14 +44,15 @@ class BrowserCode:
         """Differs where the code does: a browser that has an older one loads it anew."""
         return hashlib.sha256(f"{self.js}\0{self.css}".encode()).hexdigest()[:12]
 
-    def attached(self, message: Mapping[str, Any]) -> dict[str, Any]:
+    def attached(self, message: Mapping[str, Any]) -> bytes:
         """A message to the component, with the code where this session has not been sent it."""
         sent = st.session_state.setdefault(SENT, set())
         code = {"id": self.id}
         if self.id not in sent:
             sent.add(self.id)
             code |= {"js": self.js, "css": self.css}
-        return {**message, "code": code}
+        text = json.dumps({**message, "code": code}, ensure_ascii=False, separators=(",", ":"))
+        return text.encode()
 
     def forget(self) -> None:
         """Send the code with the next message: this session's browser does not have it."""

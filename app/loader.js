@@ -6,7 +6,8 @@ const ASK_AFTER_MS = 1500;
 // By id of the code; shared by all components of the page, and kept while they come and go.
 const known = (window.vcrLabCode ??= new Map());
 
-export default function (call) {
+export default function (told) {
+  const call = { ...told, data: JSON.parse(new TextDecoder().decode(told.data)) };
   const { id, js, css } = call.data.code;
   const code = known.get(id) ?? expected(id);
   if (js && !code.coming) {

@@ -166,9 +166,9 @@ class Traffic:
 def live_message(message: ForwardMsg) -> dict[str, Any] | None:
     """What a message tells a live view; None where it tells it nothing."""
     element = message.delta.new_element
-    if element.WhichOneof("type") != "bidi_component" or not element.bidi_component.json:
+    if element.WhichOneof("type") != "bidi_component" or not element.bidi_component.bytes:
         return None
-    told = json.loads(element.bidi_component.json)
+    told = json.loads(element.bidi_component.bytes)
     return told if "sequence" in told else None
 
 

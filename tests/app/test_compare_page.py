@@ -65,7 +65,7 @@ def tables(page: AppTest) -> str:
 
 
 def views(page: AppTest) -> list[dict[str, Any]]:
-    return [json.loads(found.proto.json) for found in page.get("bidi_component")]
+    return [json.loads(found.proto.bytes) for found in page.get("bidi_component")]
 
 
 def said(page: AppTest) -> str:

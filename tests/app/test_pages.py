@@ -251,7 +251,7 @@ def test_a_file_that_is_no_store_is_said_without_a_traceback(
     assert "the file is not a database" in page.error[0].value
 
 
-def test_the_pages_never_import_torch(lab_home: Path) -> None:
+def test_the_pages_never_import_torch_and_the_first_not_even_pandas(lab_home: Path) -> None:
     code = f"""
 import sys
 import time
@@ -260,6 +260,7 @@ from streamlit.testing.v1 import AppTest
 from vcr_core.store import open_store
 open_store().hold_lease("dispatcher", "test", patience=0)
 page = AppTest.from_file({MAIN!r}, default_timeout=30).run()
+assert "pandas" not in sys.modules
 page.button[0].click().run()
 page.switch_page("../pages/runs.py").run()
 assert not page.exception, page.exception
@@ -459,7 +460,7 @@ def test_the_page_speaks_japanese_when_the_link_says_so(page: AppTest, store: St
     assert not page.exception
     assert [button.label for button in page.button][:2] == ["双子を始める", "一つ始める"]
     assert "**色** なし 0.36、あり 0.92" in texts(page)
-    message = page.get("bidi_component")[0].proto.json
+    message = page.get("bidi_component")[0].proto.bytes
     assert "ネットワークが知っていること" in json.loads(message)["spec"]["charts"][0]["title"]
 
 

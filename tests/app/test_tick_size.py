@@ -67,11 +67,11 @@ def test_a_tick_of_the_default_view_weighs_at_most_60_kilobytes(
     config = find_preset(DEFAULT_PRESET).config
     page = AppTest.from_file(MAIN, default_timeout=30)
     page.query_params["run"] = pair[1]
-    assert json.loads(tick(page).json)["fresh"]
+    assert json.loads(tick(page).bytes)["fresh"]
     for run in pair:  # two a second: as fast as any machine so far
         write_snapshots(store, run, (STEPS - 1, STEPS), config)
     proto = tick(page)
-    news = json.loads(proto.json)
+    news = json.loads(proto.bytes)
     assert "spec" not in news
     assert len(news["arrays"]) == 6
     assert sum(map(len, news["frames"].values())) == 2 * 2 * len(config.layer_names)
@@ -82,7 +82,7 @@ def test_another_layer_brings_only_its_own_drawings(store: Store, pair: tuple[st
     page = AppTest.from_file(MAIN, default_timeout=30)
     page.query_params["run"] = pair[1]
     first, second = (
-        json.loads(tick(page, layer).json)["spec"]["charts"]
+        json.loads(tick(page, layer).bytes)["spec"]["charts"]
         for layer in reversed(find_preset(DEFAULT_PRESET).config.layer_names[:2])
     )
     assert [chart["id"] for chart in first] == [chart["id"] for chart in second]
@@ -94,6 +94,6 @@ def test_another_layer_brings_only_its_own_drawings(store: Store, pair: tuple[st
 def test_a_components_code_is_sent_once_a_session(store: Store, pair: tuple[str, str]) -> None:
     page = AppTest.from_file(MAIN, default_timeout=30)
     page.query_params["run"] = pair[1]
-    first, second = (json.loads(tick(page).json)["code"] for _ in range(2))
+    first, second = (json.loads(tick(page).bytes)["code"] for _ in range(2))
     assert {"js", "css"} <= first.keys()
     assert second == {"id": first["id"]}
