@@ -75,6 +75,11 @@ def live_view(
     )
 
 
+def make_ready(store: Store) -> None:
+    """Let the browser load what charts need before there is one: the first should not wait."""
+    live_view(View(()), store=store, key="ready")
+
+
 @cache
 def _component() -> ComponentRenderer:
     return st.components.v2.component("vcr_lab.live_view", js=loader())

@@ -32,6 +32,8 @@ class LiveView {
     this.numbers = new Numbers();
     this.charts = new Map();
     this.hidden = new Set();
+    this.later = new Set();
+    this.idle = null;
     this.at = null;
     this.facts = { ticks: 0, resends: 0, draws: 0 };
     this.askedAt = -Infinity;
@@ -66,6 +68,7 @@ class LiveView {
     window.removeEventListener("keydown", this.onKey, true);
     this.time.stop();
     clearTimeout(this.time.asking);
+    this.later.clear();
     for (const chart of this.charts.values()) chart.remove();
   }
 
@@ -217,6 +220,21 @@ class LiveView {
     if (!this.page || !this.theme) return;
     for (const chart of this.charts.values()) chart.draw();
     this.network.draw();
+  }
+
+  /** Panels out of sight are drawn one after another, whenever the browser has nothing else to do. */
+  drawLater(panel) {
+    this.later.add(panel);
+    this.idle ??= whenIdle(() => this.drawNext());
+  }
+
+  drawNext() {
+    this.idle = null;
+    const [panel] = this.later;
+    this.later.delete(panel);
+    panel?.draw(false);
+    if (this.later.size) this.idle = whenIdle(() => this.drawNext());
+    this.report();
   }
 
   /** Show a step of the past, or (null) follow the newest. */

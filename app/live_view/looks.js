@@ -94,6 +94,11 @@ function copyPlotlyStyles(root) {
   root.adoptedStyleSheets = [copy];
 }
 
+/** Soon, in a moment without work; within half a second in any case. */
+function whenIdle(act) {
+  return window.requestIdleCallback ? requestIdleCallback(act, { timeout: 500 }) : setTimeout(act, 30);
+}
+
 function element(tag, className = "", attributes = {}, text = "") {
   const made = document.createElement(tag);
   if (className) made.className = className;

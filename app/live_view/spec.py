@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from app.live_view.words import WORDS, translated_chart, translated_run
-from app.texts import language, tr
+from app.texts import language, tr, translator
 from vcr_core.figures import ArrayKey, Chart, Panel, Readout, RunLine, SeriesKey, Trace
 from vcr_core.figures.drawing import describe, draw_layout, draw_trace, shows_steps
 from vcr_core.figures.theme import THEMES
@@ -75,13 +75,14 @@ def page_spec(view: View, known: Iterable[Chart] = ()) -> dict[str, Any]:
     browser has (``known``) only the id is told.
     """
     drawings, had = Drawings(), {chart.id: chart for chart in known}
-    charts = [translated_chart(chart) for chart in view.charts]
+    say = translator()
+    charts = [translated_chart(chart, say) for chart in view.charts]
     lines = view.network.lines if view.network else ()
     runs = dict.fromkeys([trace.run for chart in charts for trace in chart.traces()])
-    runs = dict.fromkeys([*map(translated_run, lines), *runs])
+    runs = dict.fromkeys([*(translated_run(line, say) for line in lines), *runs])
     return {
         "themes": THEMES,
-        "words": {name: tr(text) for name, text in WORDS.items()},
+        "words": {name: say(text) for name, text in WORDS.items()},
         "runs": [_run_spec(run) for run in runs],
         "charts": [
             {"id": chart.id} if had.get(chart.id) == original else _chart_spec(chart, drawings)
