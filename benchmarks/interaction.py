@@ -81,7 +81,9 @@ def main() -> None:
         with browsing() as browser:
             page = browser.new_page(viewport={"width": WIDTH, "height": HEIGHT})
             page.goto(f"{url}/?run={pair[1]}")
-            page.locator("[data-panel='loss/task'] .plot-container").wait_for(timeout=PATIENCE_MS)
+            plot = page.locator("[data-panel='loss/task'] .plot-container")
+            plot.wait_for(timeout=PATIENCE_MS)
+            plot.scroll_into_view_if_needed()  # out of sight it would be drawn when it is seen
             pixels = event_to_pixels(page, events, options.seconds)
             moves = moved(page, options.moves)
     found = {
