@@ -83,7 +83,7 @@ def main() -> None:
             page.goto(f"{url}/?run={pair[1]}")
             plot = page.locator("[data-panel='loss/task'] .plot-container")
             plot.wait_for(timeout=PATIENCE_MS)
-            plot.scroll_into_view_if_needed()  # out of sight it would be drawn when it is seen
+            plot.scroll_into_view_if_needed()  # as a visitor who looks at it
             pixels = event_to_pixels(page, events, options.seconds)
             moves = moved(page, options.moves)
     found = {

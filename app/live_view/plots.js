@@ -87,15 +87,10 @@ class PanelPlot {
     this.chart = chart;
     this.resizer = new ResizeObserver(() => this.resize());
     this.resizer.observe(this.frame);
-    const margin = `${NEAR_PX}px`;
-    const options = { rootMargin: margin, scrollMargin: margin };
-    this.sight = new IntersectionObserver((changes) => this.sighted(changes.at(-1).isIntersecting), options);
-    this.sight.observe(this.frame);
   }
 
   remove() {
     this.resizer.disconnect();
-    this.sight.disconnect();
     this.view.later.delete(this);
     if (this.plotted) this.view.plotly.purge(this.plot);
     this.box.remove();
@@ -156,22 +151,16 @@ class PanelPlot {
 
   /** Whether it is in sight, or will be after a little scrolling. */
   get near() {
-    if (this.seen !== undefined) return this.seen;
     const { top, bottom } = this.frame.getBoundingClientRect();
     return bottom > -NEAR_PX && top < window.innerHeight + NEAR_PX;
   }
 
-  sighted(isNear) {
-    this.seen = isNear;
-    if (isNear) this.draw();
-  }
-
-  /** Draw what is new. Out of sight, a first drawing waits for its turn and others until they are seen. */
+  /** Draw what is new; a first drawing that nobody would see waits for its turn. */
   draw(mayWait = true) {
     if (!this.dirty) return;
     this.drawReadouts();
-    if (mayWait && !this.near) return this.plotted || this.view.drawLater(this);
     if (!this.view.plotly || document.hidden || !this.frame.clientWidth) return;
+    if (mayWait && !this.plotted && !this.near) return this.view.drawLater(this);
     const traces = this.spec.traces.map((trace) => this.filled(trace));
     const empty = !traces.some((trace) => trace.x?.length || trace.z?.length);
     this.waiting.hidden = !empty;
