@@ -68,6 +68,7 @@ class LiveView {
     window.removeEventListener("keydown", this.onKey, true);
     this.time.stop();
     clearTimeout(this.time.asking);
+    clearTimeout(this.asking);
     this.later.clear();
     for (const chart of this.charts.values()) chart.remove();
   }
@@ -92,6 +93,7 @@ class LiveView {
       if (!(error instanceof GapError)) throw error;
       return this.resend();
     }
+    clearTimeout(this.asking);
     this.sequence = message.sequence;
     this.facts.ticks += 1;
   }
@@ -107,7 +109,10 @@ class LiveView {
       if (message.fresh || panel.uses(changed) || (message.marks && panel.spec.marks)) panel.dirty = true;
   }
 
+  /** Ask for everything, and again until it has come: a question may be lost on a busy server. */
   resend() {
+    clearTimeout(this.asking);
+    this.asking = setTimeout(() => this.resend(), RESEND_AFTER_MS + 100);
     if (performance.now() - this.askedAt < RESEND_AFTER_MS) return;
     this.askedAt = performance.now();
     this.facts.resends += 1;
