@@ -9,7 +9,7 @@ import streamlit as st
 from app import links
 from app.compare_parts import links_to_lab, results_table, settings_table, state_line
 from app.exports import export_menu
-from app.live_view import View, live_view
+from app.live_view import View, live_view, make_ready
 from app.live_view.whole_feed import WholeFeed
 from app.matrices import matrices
 from app.right_and_wrong import groups_images
@@ -38,6 +38,13 @@ CURVES = {MEAN: "Mean over seeds", "each": "Every run"}
 
 def compare_page() -> None:
     """The runs that the link names, or what to do."""
+    page = st.container()
+    make_ready(lab_store())  # first over the wire, so that Plotly loads while the runs are read
+    with page:
+        _shown()
+
+
+def _shown() -> None:
     try:
         runs, missing = linked_runs(lab_store())
         for run in missing:

@@ -34,6 +34,7 @@ TITLES = {
     "execution": "Machine",
 }
 COLUMNS = 3
+KEEP: Literal["session"] = "session"  # what was typed stays while the form is closed
 # What another data set than the preset's starts with: the preset's numbers would not fit it.
 PER_DATASET: Mapping[str, Any] = {
     "data.source": "",
@@ -66,6 +67,13 @@ def config_form(base: RunConfig, *, key: str, locked: bool = False) -> RunConfig
     for name, problem in problems.items():
         notes.get(name, st.container()).error(problem, icon=":material/error:")
     return config if not problems else None
+
+
+def usable(config: RunConfig) -> RunConfig | None:
+    """A configuration that nobody has edited, or None where its images are not there."""
+    if config.data.dataset == FOLDER.name and folder_problems(config.data.folder):
+        return None
+    return config
 
 
 def folder_problems(folder: str | None) -> dict[str, str]:
@@ -130,12 +138,14 @@ def _widget(name: str, info: FieldInfo, value: Any, *, dataset: str, key: str) -
     if choices is not None:
         if isinstance(value, tuple):
             chosen = [choice for choice in value if choice in choices]
-            return tuple(st.multiselect(label, choices, chosen, help=help_text, key=key))
+            return tuple(
+                st.multiselect(label, choices, chosen, help=help_text, key=key, persist_state=KEEP)
+            )
         index = choices.index(value) if value in choices else 0
-        return st.selectbox(label, choices, index, help=help_text, key=key)
+        return st.selectbox(label, choices, index, help=help_text, key=key, persist_state=KEEP)
     kinds = set(get_args(info.annotation)) or {info.annotation}
     if bool in kinds:
-        return st.checkbox(label, value, help=help_text, key=key)
+        return st.checkbox(label, value, help=help_text, key=key, persist_state=KEEP)
     optional = type(None) in kinds
     if optional and kinds & {int, float}:
         return _optional_number(label, value, whole=int in kinds, help_text=help_text, key=key)
@@ -145,15 +155,23 @@ def _widget(name: str, info: FieldInfo, value: Any, *, dataset: str, key: str) -
 def _plain(label: str, value: Any, kinds: set[Any], *, help_text: str, key: str) -> Any:
     """A box to tick, a number, or text."""
     if bool in kinds:
-        return st.checkbox(label, value, help=help_text, key=key)
+        return st.checkbox(label, value, help=help_text, key=key, persist_state=KEEP)
     if int in kinds:
-        return st.number_input(label, value=value, step=1, help=help_text, key=key)
+        return st.number_input(
+            label, value=value, step=1, help=help_text, key=key, persist_state=KEEP
+        )
     if float in kinds:
         return st.number_input(
-            label, value=value, format="%g", step=_step(value), help=help_text, key=key
+            label,
+            value=value,
+            format="%g",
+            step=_step(value),
+            help=help_text,
+            key=key,
+            persist_state=KEEP,
         )
     text = ", ".join(map(str, value)) if isinstance(value, tuple) else value or ""
-    return st.text_input(label, text, help=help_text, key=key)
+    return st.text_input(label, text, help=help_text, key=key, persist_state=KEEP)
 
 
 def _optional_number(
@@ -163,10 +181,23 @@ def _optional_number(
     st.session_state.setdefault(key, value)
     if whole:
         return st.number_input(
-            label, value=None, step=1, help=help_text, placeholder=tr("empty"), key=key
+            label,
+            value=None,
+            step=1,
+            help=help_text,
+            placeholder=tr("empty"),
+            key=key,
+            persist_state=KEEP,
         )
     return st.number_input(
-        label, value=None, format="%g", step=0.1, help=help_text, placeholder=tr("empty"), key=key
+        label,
+        value=None,
+        format="%g",
+        step=0.1,
+        help=help_text,
+        placeholder=tr("empty"),
+        key=key,
+        persist_state=KEEP,
     )
 
 

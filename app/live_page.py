@@ -64,11 +64,6 @@ def show_run(watched: Watched) -> None:
         export_menu(watched.runs, key="lab:export")
 
 
-def make_ready() -> None:
-    """Let the browser load what charts need before there is one: the first should not wait."""
-    live_view(View(()), store=lab_store(), key="ready")
-
-
 def _headline(watched: Watched) -> None:
     """Which experiment is shown, whatever is chosen above for the next one."""
     st.subheader(_title(watched), anchor=False, divider="gray")

@@ -9,7 +9,6 @@ ROOT = Path(__file__).resolve().parents[1]
 if str(ROOT) not in sys.path:  # streamlit puts this script's folder on the path, not its parent
     sys.path.insert(0, str(ROOT))
 
-import pandas as pd  # noqa: E402, F401  plotly imports it lazily: sessions that open together race
 import streamlit as st  # noqa: E402
 
 from app.state import lab_store, open_lab  # noqa: E402

@@ -6,7 +6,7 @@ import streamlit as st
 
 from app import links
 from app.code import show_code
-from app.forms import config_form
+from app.forms import config_form, usable
 from app.state import lab_store, watch
 from app.texts import tr
 from vcr_core.config import RunConfig, as_text, differences
@@ -68,8 +68,7 @@ def _settings(preset: Preset) -> RunConfig | None:
         st.warning(tr("The link asks for a setting that cannot be: {reason}", reason=reason))
     if links.is_hidden("settings"):
         return RunConfig.model_validate(base)
-    with st.expander(tr("Settings"), icon=":material/tune:"):
-        config = config_form(base, key=f"form:{preset.name}", locked=links.is_locked("settings"))
+    config = _edited(preset.name, base)
     if config is None:
         st.caption(tr("A setting needs mending before a run can start: see the note beside it."))
         return None
@@ -91,6 +90,26 @@ def _link_to_data(preset: Preset, config: RunConfig) -> None:
         icon=":material/image:",
         query_params={"preset": preset.name, **changed},
     )
+
+
+def _edited(preset: str, base: RunConfig) -> RunConfig | None:
+    """What the form says. It is made while it is open only: 67 widgets are most of the page."""
+    place = f"edited:{preset}"
+    if place not in st.session_state:
+        st.session_state[place] = usable(base)
+    panel = st.expander(
+        tr("Settings"),
+        expanded=st.session_state[place] is None,
+        icon=":material/tune:",
+        key="settings",
+        on_change="rerun",
+    )
+    if panel.open:
+        with panel:
+            locked = links.is_locked("settings")
+            st.session_state[place] = config_form(base, key=f"form:{preset}", locked=locked)
+    config: RunConfig | None = st.session_state[place]
+    return config
 
 
 def _start_pair(preset: Preset, config: RunConfig | None) -> None:

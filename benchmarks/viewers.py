@@ -119,8 +119,8 @@ class Viewer:
 
     def _note_sequence(self, message: ForwardMsg) -> None:
         element = message.delta.new_element
-        if element.WhichOneof("type") == "bidi_component" and element.bidi_component.json:
-            self.sequence = json.loads(element.bidi_component.json).get("sequence", -1)
+        if element.WhichOneof("type") == "bidi_component" and element.bidi_component.bytes:
+            self.sequence = json.loads(element.bidi_component.bytes).get("sequence", -1)
 
 
 @dataclass

@@ -5,9 +5,10 @@ from __future__ import annotations
 import streamlit as st
 
 from app.links import show_languages
-from app.live_page import make_ready, show_run
+from app.live_page import show_run
+from app.live_view import make_ready
 from app.setup import setup
-from app.state import UnknownRunError, watched
+from app.state import UnknownRunError, lab_store, watched
 from app.texts import tr
 
 try:
@@ -21,7 +22,7 @@ except UnknownRunError as error:
 
 setup(collapsed=shown is not None)
 if shown is None:
-    make_ready()
+    make_ready(lab_store())
 else:
     show_run(shown)
 show_languages()

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 from streamlit.components.v1 import declare_component
 
+from app.browser_code import BrowserCode, loader
 from app.live_view.feed import Feed
 from app.live_view.spec import View
 from vcr_core.figures import plotly_folder
@@ -33,6 +34,7 @@ SCRIPTS = (
     "numbers.js",
     "looks.js",
 )
+STYLES = ("live_view.css", "network.css")
 Choose = Callable[[str, Any], None]
 
 
@@ -65,30 +67,28 @@ def live_view(
 
     _component()(
         key=key,
-        data=message,
+        data=browser_code().attached(message),
+        on_code_change=browser_code().forget,
         on_resend_change=feed.forget,
         on_wanted_change=wanted,
         on_chosen_change=chosen,
     )
 
 
+def make_ready(store: Store) -> None:
+    """Let the browser load what charts need before there is one: the first should not wait."""
+    live_view(View(()), store=store, key="ready")
+
+
 @cache
 def _component() -> ComponentRenderer:
-    return st.components.v2.component("vcr_lab.live_view", css=stylesheet(), js=script())
+    return st.components.v2.component("vcr_lab.live_view", js=loader())
 
 
 @cache
-def script() -> str:
-    """The live view's one module."""
-    return "\n".join((HERE / name).read_text(encoding="utf-8") for name in SCRIPTS)
-
-
-@cache
-def stylesheet() -> str:
-    """The live view's style rules."""
-    return "\n".join(
-        (HERE / name).read_text(encoding="utf-8") for name in ("live_view.css", "network.css")
-    )
+def browser_code() -> BrowserCode:
+    """The live view's one module and its style rules."""
+    return BrowserCode.read(HERE, SCRIPTS, STYLES)
 
 
 def _plotly_path() -> str:

@@ -11,12 +11,12 @@ Matrices of the past are sent when the browser wants them: somebody moves throug
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from app.live_view.packing import Message, packed, packed_frame, rounded
 from app.live_view.spec import Network, View, page_spec, source_id
-from app.texts import tr
+from app.texts import language, tr
 from vcr_core.figures import (
     START,
     ArrayKey,
@@ -49,6 +49,7 @@ class Feed:
         self._fresh = True
         self._cursor: Cursor = START
         self._outline: tuple[object, ...] | None = None
+        self._drawn: tuple[str, Sequence[Chart]] = ("", ())
         self._sent: dict[SeriesKey, int] = {}
         self._marks: tuple[Mark, ...] = ()
         self._layers: tuple[object, LayerReader] | None = None
@@ -75,7 +76,7 @@ class Feed:
     def _content(self, view: View, news: History, store: Store) -> Message:
         content: Message = {}
         if view.outline() != self._outline:
-            content["spec"] = page_spec(view)
+            content["spec"] = self._spec(view)
             self._outline = view.outline()
         if news.series:
             content["series"] = self._series(news)
@@ -93,6 +94,12 @@ class Feed:
             content["marks"] = draw_marks(news.marks, tr)
             self._marks = news.marks
         return content
+
+    def _spec(self, view: View) -> Message:
+        """The drawings; those that the browser has in this language, by their names."""
+        spoken, charts = self._drawn
+        self._drawn = language(), view.charts
+        return page_spec(view, charts if spoken == language() else ())
 
     def _frames(self, network: Network | None, store: Store) -> Message:
         """New frames of the row of layers, by run and layer."""

@@ -32,6 +32,8 @@ class LiveView {
     this.numbers = new Numbers();
     this.charts = new Map();
     this.hidden = new Set();
+    this.later = new Set();
+    this.idle = null;
     this.at = null;
     this.facts = { ticks: 0, resends: 0, draws: 0 };
     this.askedAt = -Infinity;
@@ -66,6 +68,8 @@ class LiveView {
     window.removeEventListener("keydown", this.onKey, true);
     this.time.stop();
     clearTimeout(this.time.asking);
+    clearTimeout(this.asking);
+    this.later.clear();
     for (const chart of this.charts.values()) chart.remove();
   }
 
@@ -89,6 +93,7 @@ class LiveView {
       if (!(error instanceof GapError)) throw error;
       return this.resend();
     }
+    clearTimeout(this.asking);
     this.sequence = message.sequence;
     this.facts.ticks += 1;
   }
@@ -104,7 +109,10 @@ class LiveView {
       if (message.fresh || panel.uses(changed) || (message.marks && panel.spec.marks)) panel.dirty = true;
   }
 
+  /** Ask for everything, and again until it has come: a question may be lost on a busy server. */
   resend() {
+    clearTimeout(this.asking);
+    this.asking = setTimeout(() => this.resend(), RESEND_AFTER_MS + 100);
     if (performance.now() - this.askedAt < RESEND_AFTER_MS) return;
     this.askedAt = performance.now();
     this.facts.resends += 1;
@@ -112,7 +120,8 @@ class LiveView {
   }
 
   applySpec(spec) {
-    const { charts, ...page } = spec;
+    const { charts: packed, drawings, ...page } = spec;
+    const charts = packed.map((chart) => (chart.panels ? withDrawings(chart, drawings) : this.charts.get(chart.id).spec));
     this.page = page;
     this.say(page.words);
     for (const [id, chart] of this.charts)
@@ -216,6 +225,21 @@ class LiveView {
     if (!this.page || !this.theme) return;
     for (const chart of this.charts.values()) chart.draw();
     this.network.draw();
+  }
+
+  /** Panels out of sight are drawn one after another, whenever the browser has nothing else to do. */
+  drawLater(panel) {
+    this.later.add(panel);
+    this.idle ??= whenIdle(() => this.drawNext());
+  }
+
+  drawNext() {
+    this.idle = null;
+    const [panel] = this.later;
+    this.later.delete(panel);
+    panel?.draw(false);
+    if (this.later.size) this.idle = whenIdle(() => this.drawNext());
+    this.report();
   }
 
   /** Show a step of the past, or (null) follow the newest. */

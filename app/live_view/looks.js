@@ -1,6 +1,16 @@
 // Theme, Plotly itself, and small pieces of the page.
 // Part of one module: component.py joins the scripts of this folder.
 
+/** A chart with the drawings that its panels and traces name by their places (spec.py). */
+function withDrawings(chart, drawings) {
+  const panels = chart.panels.map((panel) => ({
+    ...panel,
+    layout: drawings[panel.layout],
+    traces: panel.traces.map((trace) => ({ ...trace, drawing: drawings[trace.drawing] })),
+  }));
+  return { ...chart, panels };
+}
+
 /** A drawing with every "$token" replaced by the theme's colour. */
 function resolved(drawing, theme) {
   if (typeof drawing === "string") return drawing.startsWith("$") ? theme[drawing.slice(1)] : drawing;
@@ -28,18 +38,44 @@ let plotlyLoading = null;
 /** Plotly, loaded once per page from the app's own server. */
 function loadPlotly(path) {
   if (window.Plotly) return Promise.resolve(window.Plotly);
-  plotlyLoading ??= new Promise((resolve, reject) => {
-    const script = document.createElement("script");
-    script.src = new URL(path, appAddress()).href;
-    script.onload = () => (window.Plotly ? resolve(window.Plotly) : reject(new Error(script.src)));
-    script.onerror = () => {
+  plotlyLoading ??= kept(new URL(path, appAddress()).href)
+    .then(runScript)
+    .catch((error) => {
       plotlyLoading = null;
+      throw error;
+    });
+  return plotlyLoading;
+}
+
+function runScript(address) {
+  return new Promise((resolve, reject) => {
+    const script = document.createElement("script");
+    script.src = address;
+    script.onload = () => (window.Plotly ? resolve(window.Plotly) : reject(new Error(address)));
+    script.onerror = () => {
       script.remove();
-      reject(new Error(script.src));
+      reject(new Error(address));
     };
     document.head.append(script);
   });
-  return plotlyLoading;
+}
+
+/**
+ * An address from which a script of 5 MB comes without the server: the server's answers carry
+ * nothing by which a browser may keep them, and it compresses the script anew for every visitor.
+ * Where a browser keeps nothing (no secure context, no room) it is the server's own address.
+ */
+async function kept(address) {
+  try {
+    const cache = await caches.open("vcr-lab");
+    if (!(await cache.match(address))) {
+      for (const older of await cache.keys()) await cache.delete(older);
+      await cache.add(address);
+    }
+    return URL.createObjectURL(await (await cache.match(address)).blob());
+  } catch {
+    return address;
+  }
 }
 
 /** The address of the app's root: where its own scripts come from, proxies and all. */
@@ -56,6 +92,11 @@ function copyPlotlyStyles(root) {
   const copy = new CSSStyleSheet();
   copy.replaceSync(Array.from(written.cssRules, (rule) => rule.cssText).join("\n"));
   root.adoptedStyleSheets = [copy];
+}
+
+/** Soon, in a moment without work; within half a second in any case. */
+function whenIdle(act) {
+  return window.requestIdleCallback ? requestIdleCallback(act, { timeout: 500 }) : setTimeout(act, 30);
 }
 
 function element(tag, className = "", attributes = {}, text = "") {

@@ -83,16 +83,21 @@ const MOST_KEPT = 240; // matrices of the past that the browser remembers, per s
 
 class GapError extends Error {}
 
-/** base64 of little-endian int16 and a scale -> {step, limit, rows} (see packed() in feed.py). */
-function unpacked({ step, shape, scale, limit, data, steps }) {
+/** base64 of little-endian integers and a scale -> {step, limit, rows} (see packed() in packing.py). */
+function unpacked({ step, shape, triangle, bits, scale, limit, data, steps }) {
   const bytes = Uint8Array.from(atob(data), (letter) => letter.charCodeAt(0));
-  const whole = new DataView(bytes.buffer);
-  const value = (index) => {
-    const integer = whole.getInt16(2 * index, true);
-    return integer === -32768 ? null : integer * scale;
-  };
+  const whole = bits === 8 ? new Int8Array(bytes.buffer) : shorts(bytes.buffer);
+  const least = -(2 ** (bits - 1));
+  const value = (index) => (whole[index] === least ? null : whole[index] * scale);
   const width = shape[shape.length - 1];
   const height = shape.length === 1 ? 1 : shape[0];
-  const row = (i) => Array.from({ length: width }, (_, j) => value(i * width + j));
+  const place = (i, j) => (!triangle ? i * width + j : i < j ? place(j, i) : (i * (i + 1)) / 2 + j);
+  const row = (i) => Array.from({ length: width }, (_, j) => value(place(i, j)));
   return { step, limit, steps, rows: Array.from({ length: height }, (_, i) => row(i)) };
+}
+
+/** Little-endian int16, whatever this machine's own order of bytes. */
+function shorts(buffer) {
+  const view = new DataView(buffer);
+  return Int16Array.from({ length: buffer.byteLength / 2 }, (_, index) => view.getInt16(2 * index, true));
 }

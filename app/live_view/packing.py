@@ -6,6 +6,7 @@ import base64
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from app.texts import tr
 from vcr_core.figures import ArrayKey, Frame
@@ -16,28 +17,44 @@ Message = dict[str, Any]
 
 
 def rounded(value: float) -> float:
-    """Six significant digits: what a chart can show, at half the bytes."""
-    return float(f"{value:.6g}")
+    """Five significant digits: more than a chart can show, at a third of the bytes."""
+    return float(f"{value:.5g}")
 
 
 def packed(key: ArrayKey, array: Array) -> Message:
-    """An array as base64 of little-endian int16 with a scale: a sixth of its JSON.
+    """An array as base64 of little-endian integers with a scale.
 
-    The smallest int16 stands for "not a finite number".
+    Of a symmetric matrix (D, D) the lower triangle is sent, row by row. A timeline (S, B) needs no
+    more than eight bits: shades of one colour. The smallest integer stands for "not a finite
+    number".
     """
     values = np.asarray(array.values, dtype=np.float64)
+    shape = list(values.shape)
+    symmetric = _is_symmetric(values)
+    if symmetric:
+        values = values[np.tril_indices(len(values))]
+    kind = np.dtype("<i1" if array.steps else "<i2")
+    most = np.iinfo(kind).max
     finite = np.isfinite(values)
     largest = float(np.abs(values[finite]).max()) if finite.any() else 0.0
-    scale = largest / 32767 if largest > 0 else 1.0
-    whole = np.where(finite, np.round(np.where(finite, values, 0.0) / scale), -32768)
+    scale = largest / most if largest > 0 else 1.0
+    whole = np.where(finite, np.round(np.where(finite, values, 0.0) / scale), -most - 1)
     message = {
         "step": array.step,
-        "shape": list(values.shape),
+        "shape": shape,
+        "triangle": symmetric,
+        "bits": 8 * kind.itemsize,
         "scale": scale,
         "limit": rounded(colour_limit(key, array.values)),
-        "data": base64.b64encode(whole.astype("<i2").tobytes()).decode("ascii"),
+        "data": base64.b64encode(whole.astype(kind).tobytes()).decode("ascii"),
     }
     return message | {"steps": array.steps} if array.steps else message
+
+
+def _is_symmetric(values: NDArray[np.float64]) -> bool:
+    """Whether a matrix is its own transpose; of what is not finite only the place counts."""
+    square = values.ndim == 2 and values.shape[0] == values.shape[1]
+    return square and np.array_equal(values, values.T, equal_nan=True)
 
 
 def packed_frame(frame: Frame) -> Message:

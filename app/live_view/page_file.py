@@ -11,7 +11,7 @@ from collections.abc import Callable
 from string import Template
 from typing import Any
 
-from app.live_view.component import script, stylesheet
+from app.live_view.component import browser_code
 from app.live_view.feed import Feed, past
 from app.live_view.spec import View
 from app.texts import language
@@ -78,12 +78,12 @@ def html_page(
     messages = {
         name: _message(view_of(name), store, place) for place, name in enumerate(network.layers)
     }
-    code = script().replace("export default function (", "function liveView(", 1)
+    code = browser_code().js.replace("export default function (", "function liveView(", 1)
     return PAGE.substitute(
         language=language(),
         title=html.escape(title),
         facts=html.escape(facts),
-        css=stylesheet(),
+        css=browser_code().css,
         plotly=(plotly_folder() / "plotly.min.js").read_text(encoding="utf-8"),
         script=code,
         messages=_in_script(messages),

@@ -2,6 +2,7 @@
 // Part of one module: component.py joins the scripts of this folder.
 
 const SNAPSHOTS = new Set(["heatmap", "profile"]); // what shows one step, not all
+const NEAR_PX = 200;
 
 /** One chart: title, explanation, and its panels. */
 class ChartCard {
@@ -90,6 +91,7 @@ class PanelPlot {
 
   remove() {
     this.resizer.disconnect();
+    this.view.later.delete(this);
     if (this.plotted) this.view.plotly.purge(this.plot);
     this.box.remove();
   }
@@ -147,10 +149,18 @@ class PanelPlot {
     else this.draw();
   }
 
-  draw() {
+  /** Whether it is in sight, or will be after a little scrolling. */
+  get near() {
+    const { top, bottom } = this.frame.getBoundingClientRect();
+    return bottom > -NEAR_PX && top < window.innerHeight + NEAR_PX;
+  }
+
+  /** Draw what is new; a first drawing that nobody would see waits for its turn. */
+  draw(mayWait = true) {
     if (!this.dirty) return;
     this.drawReadouts();
     if (!this.view.plotly || document.hidden || !this.frame.clientWidth) return;
+    if (mayWait && !this.plotted && !this.near) return this.view.drawLater(this);
     const traces = this.spec.traces.map((trace) => this.filled(trace));
     const empty = !traces.some((trace) => trace.x?.length || trace.z?.length);
     this.waiting.hidden = !empty;

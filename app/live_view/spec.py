@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from app.live_view.words import WORDS, translated_chart, translated_run
-from app.texts import language, tr
+from app.texts import language, tr, translator
 from vcr_core.figures import ArrayKey, Chart, Panel, Readout, RunLine, SeriesKey, Trace
 from vcr_core.figures.drawing import describe, draw_layout, draw_trace, shows_steps
 from vcr_core.figures.theme import THEMES
@@ -50,17 +52,43 @@ class View:
         return (self.charts, self.choices, layers, language())
 
 
-def page_spec(view: View) -> dict[str, Any]:
-    """All charts of a page, their legend, words and the themes, ready for JSON."""
-    charts = [translated_chart(chart) for chart in view.charts]
+@dataclass
+class Drawings:
+    """Layouts and traces of a page, each once: most panels look like another one."""
+
+    all: list[Mapping[str, Any]] = field(default_factory=list)
+    _places: dict[str, int] = field(default_factory=dict)
+
+    def place(self, drawing: Mapping[str, Any]) -> int:
+        """Where a drawing stands in the list."""
+        text = json.dumps(drawing, sort_keys=True)
+        if text not in self._places:
+            self._places[text] = len(self.all)
+            self.all.append(drawing)
+        return self._places[text]
+
+
+def page_spec(view: View, known: Iterable[Chart] = ()) -> dict[str, Any]:
+    """All charts of a page, their legend, words and the themes, ready for JSON.
+
+    In ``layout`` and ``drawing`` of its charts stand places in ``drawings``. Of a chart that the
+    browser has (``known``) only the id is told.
+    """
+    drawings, had = Drawings(), {chart.id: chart for chart in known}
+    say = translator()
+    charts = [translated_chart(chart, say) for chart in view.charts]
     lines = view.network.lines if view.network else ()
     runs = dict.fromkeys([trace.run for chart in charts for trace in chart.traces()])
-    runs = dict.fromkeys([*map(translated_run, lines), *runs])
+    runs = dict.fromkeys([*(translated_run(line, say) for line in lines), *runs])
     return {
         "themes": THEMES,
-        "words": {name: tr(text) for name, text in WORDS.items()},
+        "words": {name: say(text) for name, text in WORDS.items()},
         "runs": [_run_spec(run) for run in runs],
-        "charts": [_chart_spec(chart) for chart in charts],
+        "charts": [
+            {"id": chart.id} if had.get(chart.id) == original else _chart_spec(chart, drawings)
+            for chart, original in zip(charts, view.charts, strict=True)
+        ],
+        "drawings": drawings.all,
         "network": _network_spec(view.network) if view.network else None,
         "choices": [_choice_spec(choice) for choice in view.choices],
         "step": view.step,
@@ -95,7 +123,7 @@ def _run_spec(run: RunLine) -> dict[str, Any]:
     return {"id": run.id, "label": run.label, "tone": run.tone, "dash": run.dash}
 
 
-def _chart_spec(chart: Chart) -> dict[str, Any]:
+def _chart_spec(chart: Chart, drawings: Drawings) -> dict[str, Any]:
     has_matrices = any(trace.kind == "heatmap" for trace in chart.traces())
     return {
         "id": chart.id,
@@ -106,11 +134,11 @@ def _chart_spec(chart: Chart) -> dict[str, Any]:
         "compact": chart.compact,
         "place": chart.place,
         "colourbar": has_matrices,
-        "panels": [_panel_spec(chart, panel) for panel in chart.panels],
+        "panels": [_panel_spec(chart, panel, drawings) for panel in chart.panels],
     }
 
 
-def _panel_spec(chart: Chart, panel: Panel) -> dict[str, Any]:
+def _panel_spec(chart: Chart, panel: Panel, drawings: Drawings) -> dict[str, Any]:
     return {
         "id": panel.id,
         "title": panel.title,
@@ -120,20 +148,20 @@ def _panel_spec(chart: Chart, panel: Panel) -> dict[str, Any]:
         "square": any(trace.kind == "heatmap" for trace in panel.traces),
         "marks": shows_steps(panel),
         "labels": shows_steps(panel) and not chart.compact,
-        "traces": [_trace_spec(chart, trace) for trace in panel.traces],
+        "traces": [_trace_spec(chart, trace, drawings) for trace in panel.traces],
         "readouts": [_readout_spec(readout) for readout in panel.readouts],
-        "layout": draw_layout(panel, compact=chart.compact),
+        "layout": drawings.place(draw_layout(panel, compact=chart.compact)),
     }
 
 
-def _trace_spec(chart: Chart, trace: Trace) -> dict[str, Any]:
+def _trace_spec(chart: Chart, trace: Trace, drawings: Drawings) -> dict[str, Any]:
     return {
         "kind": trace.kind,
         "run": trace.run.id,
         "source": source_id(trace.source),
         "minus": source_id(trace.minus) if trace.minus else None,
         "order": source_id(trace.order) if trace.order else None,
-        "drawing": draw_trace(trace, compact=chart.compact),
+        "drawing": drawings.place(draw_trace(trace, compact=chart.compact)),
     }
 
 

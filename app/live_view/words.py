@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 from app.texts import tr
 from vcr_core.figures import Axis, Chart, Panel, Readout, RunLine, Trace
+
+Say = Callable[..., str]
 
 WORDS = {
     "region": "Live charts",
@@ -38,40 +41,40 @@ WORDS = {
 }
 
 
-def translated_chart(chart: Chart) -> Chart:
+def translated_chart(chart: Chart, say: Say = tr) -> Chart:
     """The chart with all its words in the visitor's language."""
-    panels = tuple(_panel(panel) for panel in chart.panels)
-    return replace(chart, title=tr(chart.title), help=tr(chart.help), panels=panels)
+    panels = tuple(_panel(panel, say) for panel in chart.panels)
+    return replace(chart, title=say(chart.title), help=say(chart.help), panels=panels)
 
 
-def translated_run(run: RunLine) -> RunLine:
+def translated_run(run: RunLine, say: Say) -> RunLine:
     """The run with its label in the visitor's language."""
-    return replace(run, label=tr(run.label))
+    return replace(run, label=say(run.label))
 
 
-def _panel(panel: Panel) -> Panel:
+def _panel(panel: Panel, say: Say) -> Panel:
     guide = panel.guide
     return replace(
         panel,
-        title=tr(panel.title) if panel.title else "",
-        tag=tr(panel.tag) if panel.tag else "",
-        traces=tuple(_trace(trace) for trace in panel.traces),
-        readouts=tuple(_readout(readout) for readout in panel.readouts),
-        guide=replace(guide, label=tr(guide.label)) if guide else None,
-        x=_axis(panel.x),
-        y=_axis(panel.y),
+        title=say(panel.title) if panel.title else "",
+        tag=say(panel.tag) if panel.tag else "",
+        traces=tuple(_trace(trace, say) for trace in panel.traces),
+        readouts=tuple(_readout(readout, say) for readout in panel.readouts),
+        guide=replace(guide, label=say(guide.label)) if guide else None,
+        x=_axis(panel.x, say),
+        y=_axis(panel.y, say),
     )
 
 
-def _trace(trace: Trace) -> Trace:
-    label = tr(trace.label) if trace.label else ""
-    return replace(trace, run=translated_run(trace.run), label=label)
+def _trace(trace: Trace, say: Say) -> Trace:
+    label = say(trace.label) if trace.label else ""
+    return replace(trace, run=translated_run(trace.run, say), label=label)
 
 
-def _readout(readout: Readout) -> Readout:
-    caption = tr(readout.caption) if readout.caption else ""
-    return replace(readout, run=translated_run(readout.run), caption=caption)
+def _readout(readout: Readout, say: Say) -> Readout:
+    caption = say(readout.caption) if readout.caption else ""
+    return replace(readout, run=translated_run(readout.run, say), caption=caption)
 
 
-def _axis(axis: Axis) -> Axis:
-    return replace(axis, prefix=tr(axis.prefix) if axis.prefix else "")
+def _axis(axis: Axis, say: Say) -> Axis:
+    return replace(axis, prefix=say(axis.prefix) if axis.prefix else "")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
+from app.browser_code import BrowserCode, loader
 from app.texts import language, tr
 
 if TYPE_CHECKING:
@@ -84,20 +85,27 @@ def run_list(
 
     _component()(
         key=key,
-        data={
-            "words": {name: tr(text) for name, text in WORDS.items()},
-            "language": language(),
-            "rows": list(rows),
-            "selected": list(selected),
-            "echo": st.session_state.get(ECHO, 0),
-        },
+        data=_code().attached(
+            {
+                "words": {name: tr(text) for name, text in WORDS.items()},
+                "language": language(),
+                "rows": list(rows),
+                "selected": list(selected),
+                "echo": st.session_state.get(ECHO, 0),
+            }
+        ),
         on_edited_change=edited,
         on_selected_change=chosen,
         on_act_change=asked,
+        on_code_change=_code().forget,
     )
 
 
 @cache
 def _component() -> ComponentRenderer:
-    css, js = ((HERE / f"run_list.{kind}").read_text(encoding="utf-8") for kind in ("css", "js"))
-    return st.components.v2.component("vcr_lab.run_list", css=css, js=js)
+    return st.components.v2.component("vcr_lab.run_list", js=loader())
+
+
+@cache
+def _code() -> BrowserCode:
+    return BrowserCode.read(HERE, ("run_list.js",), ("run_list.css",))

@@ -7,7 +7,7 @@ A test holds that catalogue to be complete.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -27,8 +27,18 @@ def language() -> str:
 
 def tr(english: str, **values: Any) -> str:
     """The sentence in the visitor's language, its places ``{name}`` filled in."""
-    text = catalogue(language()).get(english, english)
-    return text.format(**values) if values else text
+    return translator()(english, **values)
+
+
+def translator() -> Callable[..., str]:
+    """:func:`tr` for hundreds of sentences: what the visitor's language is, is asked once."""
+    known = catalogue(language())
+
+    def say(english: str, **values: Any) -> str:
+        text = known.get(english, english)
+        return text.format(**values) if values else text
+
+    return say
 
 
 def tr_class(factor: str, name: str) -> str:

@@ -65,7 +65,9 @@ def tables(page: AppTest) -> str:
 
 
 def views(page: AppTest) -> list[dict[str, Any]]:
-    return [json.loads(found.proto.json) for found in page.get("bidi_component")]
+    """What the page's charts are told; a view without charts only loads Plotly."""
+    told = [json.loads(found.proto.bytes) for found in page.get("bidi_component")]
+    return [message for message in told if message["spec"]["charts"]]
 
 
 def said(page: AppTest) -> str:

@@ -27,7 +27,7 @@ def page() -> None:
 
 def message(app: AppTest) -> dict[str, Any]:
     component = app.get("bidi_component")[0]
-    return dict(json.loads(component.proto.json))
+    return dict(json.loads(component.proto.bytes))
 
 
 @pytest.fixture

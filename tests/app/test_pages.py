@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
+from app.forms import usable
 from vcr_core.config import RunConfig, override
 from vcr_core.execution.launch import DISPATCHER_LEASE
 from vcr_core.presets import PRESETS
@@ -37,6 +38,13 @@ def no_workers(store: Store) -> None:
 @pytest.fixture
 def page() -> AppTest:
     return AppTest.from_file(MAIN, default_timeout=30)
+
+
+@pytest.fixture
+def opened(page: AppTest) -> AppTest:
+    """The page with its settings open."""
+    page.session_state["settings"] = True
+    return page
 
 
 def texts(page: AppTest) -> str:
@@ -100,13 +108,34 @@ def test_start_one_queues_one(page: AppTest, store: Store) -> None:
     assert [run.role for run in store.runs()] == [Role.SINGLE]
 
 
-def test_what_is_typed_into_the_form_is_what_runs(page: AppTest, store: Store) -> None:
-    page.run()
-    page.number_input(key="form:sprites-shape:regularizer.variance_weight").set_value(2.5)
-    page.number_input(key="form:sprites-shape:training.epochs").set_value(3)
-    page.run().button[0].click().run()
+def test_what_is_typed_into_the_form_is_what_runs(opened: AppTest, store: Store) -> None:
+    opened.run()
+    opened.number_input(key="form:sprites-shape:regularizer.variance_weight").set_value(2.5)
+    opened.number_input(key="form:sprites-shape:training.epochs").set_value(3)
+    opened.run().button[0].click().run()
     config = next(run for run in store.runs() if run.role is Role.REGULARIZED).config
     assert (config.regularizer.variance_weight, config.training.epochs) == (2.5, 3)
+
+
+def test_what_is_typed_into_the_form_stays_when_it_is_closed(opened: AppTest, store: Store) -> None:
+    opened.run()
+    opened.number_input(key="form:sprites-shape:training.epochs").set_value(3).run()
+    opened.session_state["settings"] = False
+    opened.run()
+    assert not opened.number_input
+    opened.session_state["settings"] = True
+    opened.run()
+    assert opened.number_input(key="form:sprites-shape:training.epochs").value == 3
+    opened.session_state["settings"] = False
+    opened.run().button[0].click().run()
+    assert {run.config.training.epochs for run in store.runs()} == {3}
+
+
+def test_settings_whose_images_cannot_be_used_cannot_start_as_they_are(tmp_path: Path) -> None:
+    own = {"data.dataset": "folder", "data.folder": str(tmp_path)}
+    fits = {"data.source": "class", "transfer.targets": (), "data.train_size": None}
+    assert usable(override(RunConfig(), {**own, **fits, "data.test_size": None})) is None
+    assert usable(RunConfig()) == RunConfig()
 
 
 @pytest.mark.parametrize(
@@ -118,27 +147,27 @@ def test_what_is_typed_into_the_form_is_what_runs(page: AppTest, store: Store) -
     ],
 )
 def test_a_bad_number_is_said_and_nothing_can_start(
-    page: AppTest, store: Store, field: str, value: float, message: str
+    opened: AppTest, store: Store, field: str, value: float, message: str
 ) -> None:
-    page.run()
-    page.number_input(key=f"form:sprites-shape:{field}").set_value(value).run()
-    assert not page.exception
-    assert [error.value for error in page.error] == [message]
-    assert all(button.disabled for button in page.button)
+    opened.run()
+    opened.number_input(key=f"form:sprites-shape:{field}").set_value(value).run()
+    assert not opened.exception
+    assert [error.value for error in opened.error] == [message]
+    assert all(button.disabled for button in opened.button)
     assert store.runs() == []
 
 
-def test_a_layer_that_is_not_there_lists_those_that_are(page: AppTest) -> None:
-    page.run()
-    page.text_input(key="form:sprites-shape:regularizer.layers").set_value("conv99").run()
-    assert "blocks.0, blocks.1, blocks.2, pool, got 'conv99'" in page.error[0].value
+def test_a_layer_that_is_not_there_lists_those_that_are(opened: AppTest) -> None:
+    opened.run()
+    opened.text_input(key="form:sprites-shape:regularizer.layers").set_value("conv99").run()
+    assert "blocks.0, blocks.1, blocks.2, pool, got 'conv99'" in opened.error[0].value
 
 
-def test_two_bad_fields_are_both_said(page: AppTest) -> None:
-    page.run()
-    page.number_input(key="form:sprites-shape:training.batch_size").set_value(0)
-    page.number_input(key="form:sprites-shape:training.epochs").set_value(0).run()
-    assert len(page.error) == 2
+def test_two_bad_fields_are_both_said(opened: AppTest) -> None:
+    opened.run()
+    opened.number_input(key="form:sprites-shape:training.batch_size").set_value(0)
+    opened.number_input(key="form:sprites-shape:training.epochs").set_value(0).run()
+    assert len(opened.error) == 2
 
 
 def test_a_finished_pair_says_what_came_out_with_its_own_numbers(
@@ -222,7 +251,7 @@ def test_a_file_that_is_no_store_is_said_without_a_traceback(
     assert "the file is not a database" in page.error[0].value
 
 
-def test_the_pages_never_import_torch(lab_home: Path) -> None:
+def test_the_pages_never_import_torch_and_the_first_not_even_pandas(lab_home: Path) -> None:
     code = f"""
 import sys
 import time
@@ -231,6 +260,7 @@ from streamlit.testing.v1 import AppTest
 from vcr_core.store import open_store
 open_store().hold_lease("dispatcher", "test", patience=0)
 page = AppTest.from_file({MAIN!r}, default_timeout=30).run()
+assert "pandas" not in sys.modules
 page.button[0].click().run()
 for name in ("runs", "data"):
     page.switch_page("../pages/" + name + ".py").run()
@@ -243,25 +273,25 @@ assert "torch" not in sys.modules
     assert done.returncode == 0, done.stderr
 
 
-def test_a_bad_folder_of_images_is_said_beside_its_field(page: AppTest, tmp_path: Path) -> None:
-    page.run()
-    page.selectbox(key="form:sprites-shape:data.dataset").set_value("folder").run()
-    assert "expected the path of a folder" in page.error[0].value
+def test_a_bad_folder_of_images_is_said_beside_its_field(opened: AppTest, tmp_path: Path) -> None:
+    opened.run()
+    opened.selectbox(key="form:sprites-shape:data.dataset").set_value("folder").run()
+    assert "expected the path of a folder" in opened.error[0].value
     for name in ("cats", "dogs"):
         (tmp_path / "pets" / name).mkdir(parents=True)
         for number in range(2):
             Image.new("RGB", (8, 8)).save(tmp_path / "pets" / name / f"{number}.png")
     broken = tmp_path / "pets" / "dogs" / "1.png"
     broken.write_bytes(b"no image")
-    field = page.text_input(key="form:sprites-shape:data.folder")
+    field = opened.text_input(key="form:sprites-shape:data.folder")
     field.set_value(str(tmp_path / "pets")).run()
-    assert f"'{broken}' is none" in page.error[0].value
-    assert all(button.disabled for button in page.button)
+    assert f"'{broken}' is none" in opened.error[0].value
+    assert all(button.disabled for button in opened.button)
     broken.unlink()
     Image.new("RGB", (8, 8)).save(broken)
-    page.run()
-    assert not page.error
-    assert not any(button.disabled for button in page.button)
+    opened.run()
+    assert not opened.error
+    assert not any(button.disabled for button in opened.button)
 
 
 def test_a_queued_pair_is_stopped_at_once(page: AppTest, store: Store) -> None:
@@ -286,14 +316,14 @@ def test_a_knob_turned_elsewhere_moves_here_too(page: AppTest, store: Store) -> 
     assert len(store.commands(run_id)) == 1
 
 
-def test_another_data_set_starts_without_the_presets_sizes(page: AppTest) -> None:
-    page.run()
-    page.selectbox(key="preset").set_value("fashion-coarse").run()
+def test_another_data_set_starts_without_the_presets_sizes(opened: AppTest) -> None:
+    opened.run()
+    opened.selectbox(key="preset").set_value("fashion-coarse").run()
     size = "form:fashion-coarse:data.train_size"
-    assert page.number_input(key=f"{size}:fashion-mnist").value == 10_000
-    page.selectbox(key="form:fashion-coarse:data.dataset").set_value("sprites").run()
-    assert page.number_input(key=f"{size}:sprites").value is None
-    assert not page.error
+    assert opened.number_input(key=f"{size}:fashion-mnist").value == 10_000
+    opened.selectbox(key="form:fashion-coarse:data.dataset").set_value("sprites").run()
+    assert opened.number_input(key=f"{size}:sprites").value is None
+    assert not opened.error
 
 
 def test_the_result_says_which_experiment_it_is(page: AppTest, store: Store) -> None:
@@ -367,14 +397,14 @@ def test_a_broken_step_in_the_link_shows_the_newest(page: AppTest, store: Store,
 
 
 def test_a_copied_link_brings_preset_settings_and_seed_to_another_device(
-    page: AppTest, store: Store
+    opened: AppTest, store: Store
 ) -> None:
-    page.run()
-    page.selectbox(key="preset").set_value("digits-parity").run()
-    page.number_input(key="form:digits-parity:training.epochs").set_value(3)
-    page.number_input(key="form:digits-parity:seed").set_value(9)
-    page.text_input(key="form:digits-parity:model.hidden").set_value("64, 32").run()
-    link = {name: "".join(values) for name, values in page.query_params.items()}
+    opened.run()
+    opened.selectbox(key="preset").set_value("digits-parity").run()
+    opened.number_input(key="form:digits-parity:training.epochs").set_value(3)
+    opened.number_input(key="form:digits-parity:seed").set_value(9)
+    opened.text_input(key="form:digits-parity:model.hidden").set_value("64, 32").run()
+    link = {name: "".join(values) for name, values in opened.query_params.items()}
     assert link == {
         "preset": "digits-parity",
         "training.epochs": "3",
@@ -410,12 +440,12 @@ def test_a_hostile_setting_in_the_link_is_said_and_left_out(
     assert not page.button[0].disabled
 
 
-def test_another_preset_leaves_the_first_ones_settings_behind(page: AppTest) -> None:
-    page.query_params["training.epochs"] = "3"
-    page.run()
-    page.selectbox(key="preset").set_value("digits-parity").run()
-    assert page.number_input(key="form:digits-parity:training.epochs").value == 30
-    assert "training.epochs" not in page.query_params
+def test_another_preset_leaves_the_first_ones_settings_behind(opened: AppTest) -> None:
+    opened.query_params["training.epochs"] = "3"
+    opened.run()
+    opened.selectbox(key="preset").set_value("digits-parity").run()
+    assert opened.number_input(key="form:digits-parity:training.epochs").value == 30
+    assert "training.epochs" not in opened.query_params
 
 
 def test_hidden_settings_still_hold(page: AppTest, store: Store) -> None:
@@ -431,7 +461,7 @@ def test_the_page_speaks_japanese_when_the_link_says_so(page: AppTest, store: St
     assert not page.exception
     assert [button.label for button in page.button][:2] == ["双子を始める", "一つ始める"]
     assert "**色** なし 0.36、あり 0.92" in texts(page)
-    message = page.get("bidi_component")[0].proto.json
+    message = page.get("bidi_component")[0].proto.bytes
     assert "ネットワークが知っていること" in json.loads(message)["spec"]["charts"][0]["title"]
 
 

@@ -38,7 +38,7 @@ def open_runs(**query: str) -> AppTest:
 
 def rows(page: AppTest) -> list[dict[str, object]]:
     found = page.get("bidi_component")
-    return list(json.loads(found[0].proto.json)["rows"]) if found else []
+    return list(json.loads(found[0].proto.bytes)["rows"]) if found else []
 
 
 def listed(page: AppTest) -> list[str]:

@@ -156,6 +156,20 @@ def test_charts_that_left_the_page_come_back_complete(
     expect_complete(view, feeder)
 
 
+def test_a_browser_that_lost_the_code_gets_it_again(
+    view: Locator, browser_page: Page, feeder: Feeder
+) -> None:
+    expect_complete(view, feeder)
+    hide = browser_page.get_by_text("Hide the charts")
+    hide.click()
+    expect(view).to_have_count(0, timeout=PATIENCE_MS)
+    browser_page.evaluate("window.vcrLabCode.clear()")
+    feeder.report()
+    hide.click()
+    expect_complete(view, feeder)
+    expect(view).to_have_attribute("data-plots", str(PLOTS), timeout=PATIENCE_MS)
+
+
 def test_another_layer_changes_only_its_own_charts(
     view: Locator, browser_page: Page, feeder: Feeder
 ) -> None:

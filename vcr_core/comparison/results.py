@@ -61,8 +61,10 @@ def compare(store: Store, groups: Sequence[Group], reference: Group) -> Comparis
     targets = list(dict.fromkeys(target for run in runs for target in _targets(run)))
     measures = (SOURCE, *targets, MEAN, RANK)
     names = [*METRICS.values(), *(f"transfer/{target}" for target in targets)]
-    series = {run.id: read_series(store, run, names) for run in runs}
-    step = None if all(run.state.is_over for run in runs) else _common_step(runs, series)
+    over = all(run.state.is_over for run in runs)
+    told = {run.id for run in runs if over and run.result}  # their results say it all
+    series = {run.id: {} if run.id in told else read_series(store, run, names) for run in runs}
+    step = None if over else _common_step(runs, series)
     values = {run.id: _values(run, series[run.id], targets, step) for run in runs}
     by_seed = {
         group.id: {

@@ -23,6 +23,7 @@ WIDEST = 4
 
 def to_figure(chart: Chart, history: History, *, theme: ThemeName = "light") -> Figure:
     """The chart as a Plotly figure, its panels as subplots."""
+    import pandas  # noqa: F401  plotly looks for it: not while another thread is half-way there
     from plotly.subplots import make_subplots
 
     palette = THEMES[theme]

@@ -23,6 +23,7 @@ def sweep_figure(table: StudyTable, *, theme: ThemeName = "light") -> Figure:
     40 of many). Right, source against mean transfer accuracy, with the settings that no other
     beats in both joined by a line.
     """
+    import pandas  # noqa: F401  plotly looks for it: not while another thread is half-way there
     from plotly.subplots import make_subplots
 
     palette = THEMES[theme]
