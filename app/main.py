@@ -13,11 +13,15 @@ import pandas as pd  # noqa: E402, F401  plotly imports it lazily: sessions that
 import streamlit as st  # noqa: E402
 
 from app.state import lab_store, open_lab  # noqa: E402
-from app.texts import tr  # noqa: E402
+from app.texts import say_language, tr  # noqa: E402
+from app.tips import all_terms  # noqa: E402
 from vcr_core.errors import StoreError  # noqa: E402
 
-st.set_page_config(page_title="VCR Lab", page_icon="🎛️", layout="wide")
-st.html(ROOT / "app" / "page.css")
+ICON = ROOT / "app" / "brand" / "icon.svg"
+st.html(ROOT / "app" / "page.css")  # first: what Streamlit shows while it loads is narrow, and jumps
+st.set_page_config(page_title="VCR Lab", page_icon=str(ICON), layout="wide")
+st.logo(str(ICON))
+say_language()
 try:
     lab_store()
 except StoreError as error:
@@ -42,4 +46,6 @@ page = st.navigation(
     ],
     position="top",
 )
+st.set_page_config(page_title="VCR Lab" if page.url_path == "" else f"{page.title} – VCR Lab")
 page.run()
+all_terms()

@@ -17,6 +17,7 @@ from streamlit.components.v1 import declare_component
 
 from app.live_view.feed import Feed
 from app.live_view.spec import View
+from app.tips import scripts, styles
 from vcr_core.figures import plotly_folder
 from vcr_core.store import Store
 
@@ -80,15 +81,14 @@ def _component() -> ComponentRenderer:
 @cache
 def script() -> str:
     """The live view's one module."""
-    return "\n".join((HERE / name).read_text(encoding="utf-8") for name in SCRIPTS)
+    return "\n".join([*((HERE / name).read_text(encoding="utf-8") for name in SCRIPTS), scripts()])
 
 
 @cache
 def stylesheet() -> str:
     """The live view's style rules."""
-    return "\n".join(
-        (HERE / name).read_text(encoding="utf-8") for name in ("live_view.css", "network.css")
-    )
+    own = ((HERE / name).read_text(encoding="utf-8") for name in ("live_view.css", "network.css"))
+    return "\n".join([styles(), *own])
 
 
 def _plotly_path() -> str:

@@ -37,6 +37,7 @@ class LiveView {
     this.askedAt = -Infinity;
     this.words = {};
     this.root = element("div", "vcr-live", { role: "region" });
+    this.tips = new Tips(this.root);
     this.problem = element("p", "problem", { role: "alert", hidden: "" });
     this.runs = element("div", "runs", { role: "group" });
     this.turned = element("ul", "turned");
@@ -66,6 +67,7 @@ class LiveView {
     window.removeEventListener("keydown", this.onKey, true);
     this.time.stop();
     clearTimeout(this.time.asking);
+    this.tips.dispose();
     for (const chart of this.charts.values()) chart.remove();
   }
 
@@ -114,6 +116,7 @@ class LiveView {
   applySpec(spec) {
     const { charts, ...page } = spec;
     this.page = page;
+    this.tips.apply(page.tips);
     this.say(page.words);
     for (const [id, chart] of this.charts)
       if (!charts.some((wanted) => wanted.id === id)) {

@@ -25,6 +25,12 @@ def language() -> str:
     return code if code in LANGUAGES else "en"
 
 
+def say_language() -> None:
+    """Tell screen readers and hyphenation which language the page is in."""
+    script = f"<script>document.documentElement.lang = '{language()}'</script>"
+    st.html(script, unsafe_allow_javascript=True)
+
+
 def tr(english: str, **values: Any) -> str:
     """The sentence in the visitor's language, its places ``{name}`` filled in."""
     text = catalogue(language()).get(english, english)
