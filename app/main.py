@@ -14,18 +14,20 @@ import streamlit as st  # noqa: E402
 
 from app.state import lab_store, open_lab  # noqa: E402
 from app.texts import say_language, tr  # noqa: E402
+from app.texts.errors import told  # noqa: E402
 from app.tips import all_terms  # noqa: E402
 from vcr_core.errors import StoreError  # noqa: E402
 
 ICON = ROOT / "app" / "brand" / "icon.svg"
-st.html(ROOT / "app" / "page.css")  # first: what Streamlit shows while it loads is narrow, and jumps
 st.set_page_config(page_title="VCR Lab", page_icon=str(ICON), layout="wide")
+with st.container(key="style"):  # st.html comes later than the first words, and these would jump
+    st.markdown(f"<style>{(ROOT / 'app' / 'page.css').read_text()}</style>", unsafe_allow_html=True)
 st.logo(str(ICON))
 say_language()
 try:
     lab_store()
 except StoreError as error:
-    st.error(f"**The store cannot be used.** {error}")
+    st.error(f"**{tr('The store cannot be used.')}** {told(error)}")
     st.stop()
 open_lab()
 PAGES = (

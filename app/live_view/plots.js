@@ -183,8 +183,30 @@ class PanelPlot {
     }
     this.view.plotly.newPlot(this.plot, traces, this.layout(), this.config());
     this.plot.on("plotly_relayout", () => this.drawNow());
+    this.plot.on("plotly_afterplot", () => this.oneTabStop());
+    this.oneTabStop();
     this.plotted = true;
     copyPlotlyStyles(this.box.getRootNode());
+  }
+
+  /** One Tab stop for all buttons of a plot: up and down lead from one to the next. */
+  oneTabStop() {
+    const bar = this.plot.querySelector(".modebar");
+    if (!bar || bar.dataset.roves) return;
+    bar.dataset.roves = "true";
+    const buttons = [...bar.querySelectorAll(".modebar-btn")];
+    bar.setAttribute("role", "toolbar");
+    bar.setAttribute("aria-orientation", "vertical");
+    bar.setAttribute("aria-label", this.spec.alt.split(".")[0]);
+    buttons.forEach((button, place) => {
+      button.tabIndex = place ? -1 : 0;
+      button.addEventListener("keydown", (event) => {
+        const way = { ArrowDown: 1, ArrowUp: -1 }[event.key];
+        if (!way) return;
+        event.preventDefault();
+        buttons.at((place + way) % buttons.length).focus();
+      });
+    });
   }
 
   /** A trace's drawing with its numbers. */

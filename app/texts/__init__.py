@@ -14,6 +14,8 @@ from typing import Any
 
 import streamlit as st
 
+from app.texts.labels import composed
+
 LANGUAGES: Mapping[str, str] = {"en": "English", "ja": "日本語"}
 PARAMETER = "lang"
 
@@ -26,14 +28,21 @@ def language() -> str:
 
 
 def say_language() -> None:
-    """Tell screen readers and hyphenation which language the page is in."""
+    """Tell screen readers and hyphenation which language the page is in; keep it on other pages."""
+    chosen = st.query_params.get(PARAMETER)
+    if chosen:
+        st.session_state[PARAMETER] = chosen
+    elif PARAMETER in st.session_state:
+        st.query_params[PARAMETER] = st.session_state[PARAMETER]
     script = f"<script>document.documentElement.lang = '{language()}'</script>"
     st.html(script, unsafe_allow_javascript=True)
 
 
 def tr(english: str, **values: Any) -> str:
     """The sentence in the visitor's language, its places ``{name}`` filled in."""
-    text = catalogue(language()).get(english, english)
+    known = catalogue(language())
+    text = known.get(english) if known else english
+    text = composed(english, tr) if text is None else text
     return text.format(**values) if values else text
 
 

@@ -234,7 +234,7 @@ GLOSSARY: Mapping[str, Term] = {
     "cadence": Term(
         "cadence",
         "How often the run reports: numbers often, matrices more rarely, probes now and then.",
-        "cadence|report",
+        "cadence|cadence of reports",
     ),
     "snapshot": Term(
         "snapshot",
@@ -274,7 +274,7 @@ GLOSSARY: Mapping[str, Term] = {
         "95 % interval|interval",
     ),
     "gain": Term(
-        "+ and −",
+        "gain",
         "Percentage points more with VCR than without, at the last step that both have reached.",
         "gain",
     ),

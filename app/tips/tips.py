@@ -44,6 +44,12 @@ def explained(*texts: str) -> str | None:
     return "\n\n".join(f"**{tr(term.name)}** – {tr(term.text)}" for term in terms) or None
 
 
+def said_terms(text: str) -> str:
+    """The terms of a text with their explanations, as plain text; "" where there are none."""
+    terms = [GLOSSARY[name] for name in known_terms(text)]
+    return " ".join(f"{tr(term.name)}: {tr(term.text)}" for term in terms)
+
+
 def all_terms() -> None:
     """The whole glossary at the foot of every page; sent when it is asked for."""
     icon = ":material/menu_book:"

@@ -41,7 +41,6 @@ WORDS = {
     "more": "More experiments stand in the list above; every setting can be changed.",
     "steps": "What you will see",
     "seconds": "about {seconds} s for the pair",
-    "chosen": "chosen",
 }
 STEPS = (
     (

@@ -76,6 +76,9 @@ FOCUSED = """() => {
     const label = focus.getAttribute("aria-label") || focus.labels?.[0]?.textContent || focus.innerText || "";
     return { tag: focus.tagName.toLowerCase(), name: label.replace(/\\s+/g, " ").trim(), isVisible };
 }"""
+FOLDED = (
+    "(summary) => summary.closest('details').parentElement.closest('details:not([open])') !== null"
+)
 ALL_WORDS = """() => {
     const found = new Set();
     const skipped = "pre, code, script, style, [data-testid=stIconMaterial], [data-testid=stSkipToContent]";
@@ -181,7 +184,7 @@ class Tour:
     def _open_everything(self, name: str, theme: Theme) -> None:
         """Each expander with every tab in it, and each popover."""
         for summary in self.page.locator(EXPANDERS).all():
-            if not summary.is_visible():  # inside another one, which is folded again
+            if summary.evaluate(FOLDED):  # inside another one
                 continue
             summary.click()
             self.page.wait_for_timeout(100)  # some ask the server for what they show
@@ -237,5 +240,3 @@ def largest_shift(shifts: list[tuple[float, float, Any]]) -> float:
         total, last = total + value, moment
         worst = max(worst, total)
     return worst
-
-

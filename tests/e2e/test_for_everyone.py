@@ -127,11 +127,21 @@ def test_tab_leads_through_the_first_page_in_reading_order(lab: Lab, page: Page)
     visit(page, lab.url)
     found = list(stops(page, 22))
     names = " / ".join(stop["name"] for stop in found)
-    order = ["Lab", "Experiment", "Start pair", "Start one", "Settings", "Command line", "Odd or even"]
+    order = [
+        "Lab",
+        "Experiment",
+        "Start pair",
+        "Start one",
+        "Settings",
+        "Command line",
+        "Odd or even",
+    ]
     places = [names.find(name) for name in order]
     assert -1 not in places, names
     assert places == sorted(places)
-    unseen = [stop for stop in found if not stop["isVisible"] and stop["tag"] not in {"main", "body"}]
+    unseen = [
+        stop for stop in found if not stop["isVisible"] and stop["tag"] not in {"main", "body"}
+    ]
     assert not unseen, unseen
 
 
@@ -139,7 +149,9 @@ def test_the_main_job_with_the_keyboard_alone(lab: Lab, page: Page, pair: Pair) 
     main = pair.runs[0]
     tab_to(page, "^Variance weight", tag="div")
     page.keyboard.press("ArrowRight")
-    expect(page.get_by_text(re.compile(r"Variance weight 1 → 3"))).to_be_visible(timeout=PATIENCE_MS)
+    expect(page.get_by_text(re.compile(r"Variance weight 1 → 3"))).to_be_visible(
+        timeout=PATIENCE_MS
+    )
     tab_to(page, "^blocks.0|Enlarge blocks.0", tag="button")
     page.keyboard.press("Enter")
     expect(page.get_by_text("blocks.0, enlarged")).to_be_visible(timeout=PATIENCE_MS)
