@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,16 +39,19 @@ class Move:
     reason: str = ""
 
 
-def send(run: Run, kind: CommandKind, payload: Mapping[str, Any] | None = None) -> None:
-    """Ask something of a run."""
-    lab_store().add_command(run.id, kind, payload)
+def send(runs: Sequence[Run], kind: CommandKind, payload: Mapping[str, Any] | None = None) -> None:
+    """Ask something of a run, or the same of both twins, who do it at the same step."""
+    if len(runs) == 2:
+        lab_store().ask_both([run.id for run in runs], kind, payload)
+        return
+    for run in runs:
+        lab_store().add_command(run.id, kind, payload)
 
 
 def turn(watched: Watched, field: str, value: float, **more: Any) -> None:
     """Turn a knob: the learning rate of both twins, everything else of the regularised one."""
     runs = watched.active if field.startswith("optimizer") else (watched.main,)
-    for run in runs:
-        send(run, CommandKind.SET, {"field": field, "value": value, **more})
+    send(runs, CommandKind.SET, {"field": field, "value": value, **more})
 
 
 def watch_fork(run_id: str) -> None:

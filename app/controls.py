@@ -118,9 +118,7 @@ def _button(
 
 
 def _ask(runs: Iterable[Run], kind: CommandKind) -> None:
-    for run in runs:
-        if not (kind is CommandKind.STOP and withdraw(run)):
-            send(run, kind)
+    send([run for run in runs if not (kind is CommandKind.STOP and withdraw(run))], kind)
 
 
 def _knob(watched: Watched, field: str, grid: tuple[float, ...]) -> None:

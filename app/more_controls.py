@@ -45,8 +45,7 @@ def _speed(seconds: float) -> str:
 
 def _ask(watched: Watched, kind: CommandKind, payload: dict[str, Any], label: str) -> None:
     if st.button(label, key=f"do:{kind.value}", disabled=not watched.active):
-        for run in watched.active:
-            send(run, kind, payload)
+        send(watched.active, kind, payload)
 
 
 def _setting(watched: Watched, field: str) -> None:

@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,8 +16,11 @@ import psutil
 import pytest
 
 from vcr_core.config import RunConfig, override
+from vcr_core.execution import dispatcher as dispatching
 from vcr_core.execution import dispatcher_alive, ensure_dispatcher, submit, submit_pair
+from vcr_core.execution.control import resume_run
 from vcr_core.execution.launch import DISPATCHER_LEASE, start_detached
+from vcr_core.execution.workers import LocalCrew
 from vcr_core.store import CommandKind, Run, RunState, Store, open_store
 
 PATIENCE_SECONDS = 120.0
@@ -165,6 +173,36 @@ def test_a_killed_worker_is_noticed_its_numbers_are_kept_and_the_next_run_works(
     assert again.state is RunState.FINISHED
 
 
+@pytest.mark.slow
+def test_a_twin_whose_worker_is_killed_is_not_waited_for_and_met_again_when_it_is_back(
+    store: Store, dispatcher: psutil.Process, long: RunConfig
+) -> None:
+    pair = submit_pair(store, long)
+    for run_id in pair:
+        wait_for(store, run_id, RunState.RUNNING)
+        wait_until(lambda run_id=run_id: store.run(run_id).checkpoint_step)
+    os.kill(int(store.run(pair[1]).worker.rpartition(":")[2]), signal.SIGKILL)
+    wait_for(store, pair[1], RunState.INTERRUPTED)
+    alone = store.run(pair[0]).step
+    wait_until(lambda: store.run(pair[0]).step > alone + 500)
+    assert resume_run(store, pair[1]) is not RunState.INTERRUPTED
+    wait_for(store, pair[1], RunState.RUNNING)
+    caught_up = [0, 0]
+
+    def met() -> bool:
+        positions = [store.position(run_id) for run_id in pair]
+        caught_up[:] = [(each.reached or 0) if each else 0 for each in positions]
+        return min(caught_up) > alone + 500 and abs(caught_up[0] - caught_up[1]) < 200
+
+    wait_until(met)
+    store.ask_both(pair, CommandKind.PAUSE)
+    paused = {wait_for(store, run_id, RunState.PAUSED).step for run_id in pair}
+    store.ask_both(pair, CommandKind.STOP)
+    stopped = {wait_for(store, run_id, RunState.STOPPED).step for run_id in pair}
+    assert len(paused) == 1
+    assert stopped == paused
+
+
 def test_a_run_that_cannot_start_says_why(
     store: Store, dispatcher: psutil.Process, quick: RunConfig
 ) -> None:
@@ -201,6 +239,31 @@ def test_a_dispatcher_leaves_when_its_owner_is_gone(tmp_path: Path) -> None:
     time.sleep(1.0)
     wait_until(lambda: store.lease(DISPATCHER_LEASE) is None)
     store.close()
+
+
+def test_a_dispatcher_leaves_when_its_owner_is_gone_and_its_store_does_not_come_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dispatching, "ABANDONED_SECONDS", 1.5)
+    folder = tmp_path / "lost"
+    folder.mkdir()
+    store = open_store(f"sqlite:///{folder / 'lab.sqlite'}")
+    owner = psutil.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    dispatcher = dispatching.Dispatcher(store, LocalCrew(store.url), owner)
+    dispatcher.hire_after = time.monotonic() + 3600
+    serving = threading.Thread(target=dispatcher.serve, daemon=True)
+    serving.start()
+    wait_until(lambda: dispatcher_alive(store))
+    store.close()
+    shutil.rmtree(folder)
+    serving.join(timeout=4.0)
+    assert serving.is_alive()  # somebody may still be there: the store is waited for
+    owner.kill()
+    owner.wait()
+    assert owner.stdin is not None
+    owner.stdin.close()
+    serving.join(timeout=20.0)
+    assert not serving.is_alive()
 
 
 def test_a_second_dispatcher_waits_and_takes_over_when_the_first_dies(tmp_path: Path) -> None:
