@@ -29,12 +29,15 @@ RUN_AXE = """async ([where, rules]) => {
     const options = { resultTypes: ["violations"], ...(rules ? { runOnly: rules } : {}) };
     const found = await axe.run(where ?? document, options);
     return found.violations.map(({ id, impact, nodes }) => [
-        impact, id, nodes.map(({ html, failureSummary }) => `${html}\\n${failureSummary}`.slice(0, 500)),
+        impact,
+        id,
+        nodes.map(({ html, failureSummary }) => `${html}\\n${failureSummary}`.slice(0, 500)),
     ]);
 }"""
 STILL = """addEventListener("DOMContentLoaded", () => {
     const rules = new CSSStyleSheet();
-    rules.replaceSync("*, *::before, *::after { transition: none !important; animation: none !important; }");
+    const still = "transition: none !important; animation: none !important;";
+    rules.replaceSync(`*, *::before, *::after { ${still} }`);
     document.adoptedStyleSheets = [...document.adoptedStyleSheets, rules];
 });"""
 SETTLED = """() => {
@@ -73,15 +76,17 @@ FOCUSED = """() => {
         isVisible = isDrawn(around);
         around = around.parentElement;
     }
-    const label = focus.getAttribute("aria-label") || focus.labels?.[0]?.textContent || focus.innerText || "";
-    return { tag: focus.tagName.toLowerCase(), name: label.replace(/\\s+/g, " ").trim(), isVisible };
+    const said = focus.getAttribute("aria-label") || focus.labels?.[0]?.textContent;
+    const name = (said || focus.innerText || "").replace(/\\s+/g, " ").trim();
+    return { tag: focus.tagName.toLowerCase(), name, isVisible };
 }"""
 FOLDED = (
     "(summary) => summary.closest('details').parentElement.closest('details:not([open])') !== null"
 )
 ALL_WORDS = """() => {
     const found = new Set();
-    const skipped = "pre, code, script, style, [data-testid=stIconMaterial], [data-testid=stSkipToContent]";
+    const ours = "[data-testid=stIconMaterial], [data-testid=stSkipToContent]";
+    const skipped = `pre, code, script, style, ${ours}`;
     const visit = (node) => {
         if (node.nodeType === Node.TEXT_NODE) return void found.add(node.textContent.trim());
         if (node.nodeType === Node.ELEMENT_NODE) {
