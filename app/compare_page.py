@@ -16,6 +16,7 @@ from app.right_and_wrong import groups_images
 from app.run_actions import MOST_COMPARED, plain
 from app.state import lab_store
 from app.texts import tr
+from app.texts.errors import told
 from vcr_core.comparison import (
     Group,
     banded,
@@ -57,7 +58,7 @@ def _shown() -> None:
         else:
             _what_to_do(len(runs))
     except VcrLabError as error:
-        st.error(plain(str(error)), icon=":material/error:")
+        st.error(plain(told(error)), icon=":material/error:")
         st.button(tr("Try again"), icon=":material/refresh:")
 
 
@@ -148,7 +149,7 @@ def _live(ids: Sequence[str], place: int, curves: str, states: Sequence[str]) ->
         _curves(store, groups, runs, curves)
         results_table(compare(store, groups, reference))
     except VcrLabError as error:
-        st.error(plain(str(error)), icon=":material/error:")
+        st.error(plain(told(error)), icon=":material/error:")
 
 
 def _curves(store: Store, groups: Sequence[Group], runs: Sequence[Run], curves: str) -> None:

@@ -12,11 +12,26 @@ from app.run_list.rows import SHORT_STATES
 from app.state import RUN_PARAMETER
 from app.tables import table
 from app.texts import tr
+from app.texts.errors import told
 from app.words import named
 from vcr_core.comparison import Comparison, Group, differing_settings
 from vcr_core.comparison.groups import seed_of
+from vcr_core.comparison.results import MEAN, RANK, SOURCE
 from vcr_core.comparison.text import MEASURES, MISSING, how_to_read, result_cells
+from vcr_core.config import fields
 from vcr_core.store import Run, RunState, Store
+
+HELP = {
+    SOURCE: "Accuracy on the task that the networks were trained for.",
+    MEAN: "Mean accuracy of the linear probes over all tasks that were not trained.",
+    RANK: "How many independent directions the final features use.",
+}
+TARGET_HELP = (
+    "Accuracy of a linear probe for this task, from features that were never trained for it."
+)
+MEASURE_HELP = "What is measured, on held-out images, at the end of a run."
+GROUP_HELP = "Runs that differ in nothing but their seed; n is how many they are."
+SETTING_HELP = "What was chosen before the start; all other settings are the same."
 
 
 def links_to_lab(groups: Sequence[Group]) -> None:
@@ -44,7 +59,7 @@ def state_line(runs: Sequence[Run]) -> None:
     for run in runs:
         if run.state is RunState.FAILED:
             why = (run.error or "").partition("\n")[0]
-            st.warning(f"{run.id[:6]}: {plain(why)}", icon=":material/error:")
+            st.warning(f"{run.id[:6]}: {plain(told(why))}", icon=":material/error:")
 
 
 def results_table(found: Comparison) -> None:
@@ -57,7 +72,9 @@ def results_table(found: Comparison) -> None:
     for group in found.groups:
         head.append(f"{tr(group.label)} (n = {len(group.runs)})")
     rows = [[_name(measure), *result_cells(found, measure, tr)] for measure in found.measures]
-    table(head, rows, caption=tr("Results and differences"))
+    explain = {_name(measure): tr(HELP.get(measure, TARGET_HELP)) for measure in found.measures}
+    explain |= {head[0]: tr(MEASURE_HELP), **dict.fromkeys(head[1:], tr(GROUP_HELP))}
+    table(head, rows, caption=tr("Results and differences"), explain=explain)
     st.caption(how_to_read(found, plain(tr(found.reference.label)), tr))
 
 
@@ -74,4 +91,6 @@ def settings_table(store: Store, groups: Sequence[Group]) -> None:
         return
     head = [tr("Setting"), *(tr(group.label) for group in groups)]
     body = [[tr(row.title), *(value or MISSING for value in row.values)] for row in rows]
-    table(head, body, caption=tr("Settings that differ"))
+    explain = {tr(str(info.title)): tr(info.description or "") for info in fields().values()}
+    explain |= {head[0]: tr(SETTING_HELP), **dict.fromkeys(head[1:], tr(GROUP_HELP))}
+    table(head, body, caption=tr("Settings that differ"), explain=explain)

@@ -14,6 +14,7 @@ from streamlit.runtime.scriptrunner import add_script_run_ctx, get_script_run_ct
 from app.live_view.words import translated_chart
 from app.state import lab_store
 from app.texts import language, tr
+from app.texts.errors import told
 from vcr_core.comparison import html_report
 from vcr_core.comparison.report import MOST_RUNS
 from vcr_core.errors import VcrLabError
@@ -98,7 +99,7 @@ def _button(
         try:
             return make()
         except VcrLabError as error:  # a run that was purged, a disk that is full
-            return f"{tr('This could not be made:')} {error}\n"
+            return f"{tr('This could not be made:')} {told(error)}\n"
 
     st.download_button(
         label,

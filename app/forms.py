@@ -15,6 +15,7 @@ from pydantic.fields import FieldInfo
 from streamlit.delta_generator import DeltaGenerator
 
 from app.texts import tr
+from app.texts.errors import told
 from vcr_core.config import SECTIONS, RunConfig, fields, get_value, is_live, override
 from vcr_core.datasets.catalog import DATASETS, FOLDER
 from vcr_core.datasets.own_images import check_images
@@ -65,7 +66,7 @@ def config_form(base: RunConfig, *, key: str, locked: bool = False) -> RunConfig
     if config.data.dataset == FOLDER.name:
         problems |= folder_problems(config.data.folder)
     for name, problem in problems.items():
-        notes.get(name, st.container()).error(problem, icon=":material/error:")
+        notes.get(name, st.container()).error(told(problem), icon=":material/error:")
     return config if not problems else None
 
 

@@ -14,6 +14,7 @@ from urllib.parse import urlencode
 import streamlit as st
 
 from app.texts import LANGUAGES, PARAMETER
+from app.texts.errors import told
 from vcr_core.config import RunConfig, as_text, differences, fields, override
 from vcr_core.errors import ConfigError
 
@@ -67,7 +68,7 @@ def linked_config(base: RunConfig) -> tuple[RunConfig, list[str]]:
         try:
             config = override(config, {name: st.query_params[name]})
         except ConfigError as error:
-            refused.append(f"{name}: {error.message}")
+            refused.append(f"{name}: {told(error.message)}")
     return config, refused
 
 

@@ -18,6 +18,7 @@ from app.live_view.page_file import html_page
 from app.right_and_wrong import twins_images
 from app.state import Watched, find_watched, lab_store
 from app.texts import tr
+from app.texts.errors import told
 from app.words import pair_summary, progress_line, single_summary
 from vcr_core.datasets.catalog import chance
 from vcr_core.figures import (
@@ -119,7 +120,7 @@ def _progress(run: Run, line: RunLine) -> None:
     st.progress(min(share, 1.0), text=f"**{tr(NAMES[line.label])}** · {progress_line(run)}")
     if run.state is RunState.FAILED:
         what, _, log = (run.error or "").partition("\n\n")
-        st.error(what, icon=":material/error:")
+        st.error(told(what), icon=":material/error:")
         if log:
             with st.expander(tr("The end of its log")):
                 st.code(log, language=None)

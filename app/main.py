@@ -12,15 +12,21 @@ if str(ROOT) not in sys.path:  # streamlit puts this script's folder on the path
 import streamlit as st  # noqa: E402
 
 from app.state import lab_store, open_lab  # noqa: E402
-from app.texts import tr  # noqa: E402
+from app.texts import say_language, tr  # noqa: E402
+from app.texts.errors import told  # noqa: E402
+from app.tips import all_terms  # noqa: E402
 from vcr_core.errors import StoreError  # noqa: E402
 
-st.set_page_config(page_title="VCR Lab", page_icon="🎛️", layout="wide")
-st.html(ROOT / "app" / "page.css")
+ICON = ROOT / "app" / "brand" / "icon.svg"
+st.set_page_config(page_title="VCR Lab", page_icon=str(ICON), layout="wide")
+with st.container(key="style"):  # st.html comes later than the first words, and these would jump
+    st.markdown(f"<style>{(ROOT / 'app' / 'page.css').read_text()}</style>", unsafe_allow_html=True)
+st.logo(str(ICON))
+say_language()
 try:
     lab_store()
 except StoreError as error:
-    st.error(f"**The store cannot be used.** {error}")
+    st.error(f"**{tr('The store cannot be used.')}** {told(error)}")
     st.stop()
 open_lab()
 PAGES = (
@@ -42,4 +48,6 @@ page = st.navigation(
     ],
     position="top",
 )
+st.set_page_config(page_title="VCR Lab" if page.url_path == "" else f"{page.title} – VCR Lab")
 page.run()
+all_terms()

@@ -9,6 +9,7 @@ import streamlit as st
 from app.commands import current_value, send, turn, watch_fork
 from app.state import Watched, lab_store
 from app.texts import tr
+from app.texts.errors import told
 from vcr_core.config import fields, live_fields
 from vcr_core.errors import VcrLabError
 from vcr_core.store import CommandKind
@@ -83,6 +84,6 @@ def fork_controls(watched: Watched) -> None:
     try:
         child = fork(lab_store(), watched.main.id, {**changes, "training.epochs": total})
     except VcrLabError as error:
-        st.error(str(error))
+        st.error(told(error))
         return
     watch_fork(child)

@@ -13,6 +13,7 @@ from app.run_fork import fork_menu, forked
 from app.run_list import Edit
 from app.state import RUN_PARAMETER, lab_store
 from app.texts import tr
+from app.texts.errors import told
 from vcr_core.errors import RunBusyError, UnknownRunError, VcrLabError
 from vcr_core.execution import ensure_dispatcher
 from vcr_core.execution.control import resume_run, stop_run
@@ -65,7 +66,7 @@ def edit(change: Edit) -> None:
             changes: dict[str, Any] = {change.field: text}
             lab_store().update_run(change.run, **changes)
     except VcrLabError as error:
-        _notify(str(error), is_problem=True)
+        _notify(told(error), is_problem=True)
 
 
 def parse_tags(text: str) -> list[str]:
@@ -115,7 +116,7 @@ def delete(runs: Iterable[str]) -> None:
         try:
             lab_store().delete_run(run)
         except (RunBusyError, UnknownRunError) as error:
-            problems.append(str(error))
+            problems.append(told(error))
         else:
             deleted.append(run)
     note_selection([run for run in selected_runs() if run not in deleted])
@@ -138,7 +139,7 @@ def _each(runs: Iterable[str], ask: Callable[[str], object], done: str) -> None:
         try:
             ask(run)
         except VcrLabError as error:
-            problems.append(str(error))
+            problems.append(told(error))
         else:
             count += 1
     _notify(" ".join([f"{done}: {count}.", *problems]), is_problem=bool(problems))

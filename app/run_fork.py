@@ -9,6 +9,7 @@ import streamlit as st
 
 from app.state import lab_store
 from app.texts import tr
+from app.texts.errors import told
 from vcr_core.config import fields
 from vcr_core.errors import VcrLabError
 from vcr_core.execution import ensure_dispatcher
@@ -62,7 +63,7 @@ def _fork(run: Run) -> None:
         st.session_state[CHILD] = fork(lab_store(), run.id, changes)
         ensure_dispatcher(lab_store())
     except VcrLabError as error:
-        st.session_state[PROBLEM] = str(error)
+        st.session_state[PROBLEM] = told(error)
 
 
 def _key(run: Run, field: str) -> str:

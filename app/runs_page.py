@@ -20,6 +20,7 @@ from app.run_filters import Listing, filters, page_number, turn_to
 from app.run_list import describe_rows, run_list
 from app.state import lab_store
 from app.texts import tr
+from app.texts.errors import told
 from vcr_core.errors import StoreError
 from vcr_core.execution import places
 from vcr_core.store import RunState, Store
@@ -35,7 +36,7 @@ def runs_page() -> None:
         facets = lab_store().run_facets()
         studies = {study.id: study.name for study in lab_store().studies()}
     except StoreError as error:
-        st.error(str(error), icon=":material/error:")
+        st.error(told(error), icon=":material/error:")
         st.button(tr("Try again"), icon=":material/refresh:")
         return
     if not facets.states and not facets.deleted:
@@ -54,7 +55,7 @@ def _list(listing: Listing, studies: dict[str, str]) -> None:
         selection_bar()
         _runs(lab_store(), listing, studies)
     except StoreError as error:
-        st.error(str(error), icon=":material/error:")
+        st.error(told(error), icon=":material/error:")
 
 
 def _runs(store: Store, listing: Listing, studies: dict[str, str]) -> None:

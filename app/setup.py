@@ -9,25 +9,31 @@ from app.code import show_code
 from app.forms import config_form, usable
 from app.state import lab_store, watch
 from app.texts import tr
+from app.welcome import hero, welcome
 from vcr_core.config import RunConfig, as_text, differences
 from vcr_core.execution import ensure_dispatcher, submit, submit_pair
 from vcr_core.presets import DEFAULT_PRESET, PRESETS, Preset
 
-WHAT_IT_IS = (
-    "A network that learns one task tends to forget everything else it sees. **Variance-covariance "
-    "regularisation** (VCR) asks every layer to keep its features *spread out* (variance) and "
-    "*different from each other* (covariance). Start two twins, one without and one with it, and "
-    "watch what each still knows."
-)
-
 
 def setup(*, collapsed: bool) -> None:
-    """Preset chooser, settings and the two start buttons."""
-    if not collapsed:
-        st.title("VCR Lab", anchor=False)
-        st.markdown(tr(WHAT_IT_IS))
-    if links.is_hidden("start"):
+    """Preset chooser, settings and the two start buttons; beside a run they wait behind a title."""
+    if collapsed:
+        if not links.is_hidden("start"):
+            with st.expander(tr("Start another"), icon=":material/add_circle:"):
+                _start(collapsed=True)
         return
+    hero()
+    if not links.is_hidden("start"):
+        preset = _start(collapsed=False)
+        welcome(preset.name, _choose)
+
+
+def _choose(name: str) -> None:
+    st.session_state["preset"] = name
+
+
+def _start(*, collapsed: bool) -> Preset:
+    """Which experiment, with which settings, and the two buttons."""
     chooser, pair, single = st.columns([6, 2, 2], vertical_alignment="bottom")
     with chooser:
         preset = _chosen_preset()
@@ -38,6 +44,7 @@ def setup(*, collapsed: bool) -> None:
         _start_pair(preset, config)
     with single:
         _start_single(preset, config)
+    return preset
 
 
 def _chosen_preset() -> Preset:

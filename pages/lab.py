@@ -10,13 +10,14 @@ from app.live_view import make_ready
 from app.setup import setup
 from app.state import UnknownRunError, lab_store, watched
 from app.texts import tr
+from app.texts.errors import told
 
 try:
     shown = watched()
 except UnknownRunError as error:
     shown = None
     st.warning(
-        tr("The link names a run that is not here: {reason}", reason=error),
+        tr("The link names a run that is not here: {reason}", reason=told(error)),
         icon=":material/search_off:",
     )
 

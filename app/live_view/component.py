@@ -18,6 +18,7 @@ from streamlit.components.v1 import declare_component
 from app.browser_code import BrowserCode, loader
 from app.live_view.feed import Feed
 from app.live_view.spec import View
+from app.tips import scripts, styles
 from vcr_core.figures import plotly_folder
 from vcr_core.store import Store
 
@@ -87,8 +88,9 @@ def _component() -> ComponentRenderer:
 
 @cache
 def browser_code() -> BrowserCode:
-    """The live view's one module and its style rules."""
-    return BrowserCode.read(HERE, SCRIPTS, STYLES)
+    """The live view's one module and its style rules, with those of the explanations of terms."""
+    own = BrowserCode.read(HERE, SCRIPTS, STYLES)
+    return BrowserCode(f"{own.js}\n{scripts()}", f"{styles()}\n{own.css}")
 
 
 def _plotly_path() -> str:

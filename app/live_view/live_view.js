@@ -39,6 +39,7 @@ class LiveView {
     this.askedAt = -Infinity;
     this.words = {};
     this.root = element("div", "vcr-live", { role: "region" });
+    this.tips = new Tips(this.root);
     this.problem = element("p", "problem", { role: "alert", hidden: "" });
     this.runs = element("div", "runs", { role: "group" });
     this.turned = element("ul", "turned");
@@ -70,6 +71,7 @@ class LiveView {
     clearTimeout(this.time.asking);
     clearTimeout(this.asking);
     this.later.clear();
+    this.tips.dispose();
     for (const chart of this.charts.values()) chart.remove();
   }
 
@@ -123,6 +125,7 @@ class LiveView {
     const { charts: packed, drawings, ...page } = spec;
     const charts = packed.map((chart) => (chart.panels ? withDrawings(chart, drawings) : this.charts.get(chart.id).spec));
     this.page = page;
+    this.tips.apply(page.tips);
     this.say(page.words);
     for (const [id, chart] of this.charts)
       if (!charts.some((wanted) => wanted.id === id)) {

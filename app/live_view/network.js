@@ -13,9 +13,12 @@ class Network {
     this.dirty = true;
     this.box = element("section", "network", { hidden: "" });
     this.title = element("h3", "title");
+    this.explain = new Explain(view.tips);
+    this.top = element("div", "top");
+    this.top.append(this.title, this.explain.box);
     this.help = element("p", "help");
     this.row = element("div", "layers");
-    this.box.append(this.title, this.help, this.row);
+    this.box.append(this.top, this.help, this.row);
   }
 
   get count() {
@@ -26,8 +29,10 @@ class Network {
     this.spec = spec;
     this.box.hidden = !spec;
     if (!spec) return;
-    this.title.textContent = this.view.words.layers;
-    this.help.textContent = this.view.words.layers_help;
+    const { words, tips } = this.view;
+    this.title.textContent = words.layers;
+    tips.write(this.help, words.layers_help);
+    this.explain.apply(words.layers, [words.layers, words.layers_help, ...spec.verdicts]);
     for (const [layer, card] of this.cards)
       if (!spec.layers.includes(layer)) {
         card.box.remove();

@@ -11,10 +11,13 @@ class ChartCard {
     this.panels = [];
     this.card = element("section", "chart");
     this.title = element("h3", "title");
+    this.explain = new Explain(view.tips, (term) => this.readings(term));
+    this.top = element("div", "top");
+    this.top.append(this.title, this.explain.box);
     this.help = element("p", "help");
     this.body = element("div", "panels");
     this.colourbar = element("div", "colourbar", { "aria-hidden": "true" });
-    this.card.append(this.title, this.help, this.body, this.colourbar);
+    this.card.append(this.top, this.help, this.body, this.colourbar);
   }
 
   remove() {
@@ -33,13 +36,25 @@ class ChartCard {
     this.card.style.setProperty("--plot-height", `${spec.height}px`);
     this.card.style.setProperty("--panels", spec.panels.length);
     this.title.textContent = spec.title;
-    this.help.textContent = spec.help;
+    this.view.tips.write(this.help, spec.help);
+    this.explain.apply(spec.title, chartTexts(spec), spec.place === "hero" ? ["gain"] : []);
     this.colourbar.hidden = !spec.colourbar;
     while (this.panels.length > spec.panels.length) this.panels.pop().remove();
     spec.panels.forEach((wanted, place) => {
       if (!this.panels[place]) this.panels[place] = new PanelPlot(this.view, this);
       this.panels[place].apply(wanted);
     });
+  }
+
+  /** The current values of a term's series in this chart, in words. */
+  readings({ number }) {
+    if (!number) return "";
+    const found = this.panels.flatMap((panel) => panel.spec.readouts.map((readout) => [panel, readout]));
+    return found
+      .filter(([, { source }]) => source.endsWith(number))
+      .map(([panel, { run, source, format }]) =>
+        `${shown(panel.reading(source, format), format)} ${this.view.runLine(run).label}`)
+      .join(", ");
   }
 
   /** One colour range for all matrices of the chart. */
@@ -63,6 +78,12 @@ class ChartCard {
   }
 }
 
+/** All words of a chart that may hold terms. */
+function chartTexts({ title, help, panels }) {
+  const captions = panels.flatMap(({ readouts }) => readouts.map(({ caption }) => caption));
+  return [title, help, ...panels.flatMap((panel) => [panel.title, panel.tag]), ...captions];
+}
+
 /** One small plot with its title and the latest values in words. */
 class PanelPlot {
   constructor(view, chart) {
@@ -72,7 +93,7 @@ class PanelPlot {
     this.box = element("div", "panel");
     this.tag = element("span", "tag");
     this.title = element("h4", "name");
-    this.gain = element("span", "gain");
+    this.gain = element("span", "gain term", { "data-term": "gain" });
     this.head = element("div", "head");
     this.when = element("span", "when");
     this.head.append(this.title, this.gain, this.when);
@@ -101,11 +122,10 @@ class PanelPlot {
     this.dirty = true;
     this.box.dataset.panel = spec.id;
     this.box.dataset.highlighted = String(spec.highlighted);
-    this.tag.textContent = spec.tag;
-    this.title.textContent = spec.title;
+    this.view.tips.write(this.tag, spec.tag);
+    this.view.tips.write(this.title, spec.title);
     this.frame.dataset.square = String(spec.square);
     this.plot.setAttribute("aria-label", spec.alt);
-    this.gain.title = this.view.words.gain;
     this.waiting.textContent = this.view.words.waiting;
   }
 
@@ -173,8 +193,30 @@ class PanelPlot {
     }
     this.view.plotly.newPlot(this.plot, traces, this.layout(), this.config());
     this.plot.on("plotly_relayout", () => this.drawNow());
+    this.plot.on("plotly_afterplot", () => this.oneTabStop());
+    this.oneTabStop();
     this.plotted = true;
     copyPlotlyStyles(this.box.getRootNode());
+  }
+
+  /** One Tab stop for all buttons of a plot: up and down lead from one to the next. */
+  oneTabStop() {
+    const bar = this.plot.querySelector(".modebar");
+    if (!bar || bar.dataset.roves) return;
+    bar.dataset.roves = "true";
+    const buttons = [...bar.querySelectorAll(".modebar-btn")];
+    bar.setAttribute("role", "toolbar");
+    bar.setAttribute("aria-orientation", "vertical");
+    bar.setAttribute("aria-label", this.spec.alt.split(".")[0]);
+    buttons.forEach((button, place) => {
+      button.tabIndex = place ? -1 : 0;
+      button.addEventListener("keydown", (event) => {
+        const way = { ArrowDown: 1, ArrowUp: -1 }[event.key];
+        if (!way) return;
+        event.preventDefault();
+        buttons.at((place + way) % buttons.length).focus();
+      });
+    });
   }
 
   /** A trace's drawing with its numbers. */

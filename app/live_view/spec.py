@@ -9,10 +9,12 @@ from typing import Any
 
 from app.live_view.words import WORDS, translated_chart, translated_run
 from app.texts import language, tr, translator
+from app.tips import tips_spec
 from vcr_core.figures import ArrayKey, Chart, Panel, Readout, RunLine, SeriesKey, Trace
 from vcr_core.figures.drawing import describe, draw_layout, draw_trace, shows_steps
 from vcr_core.figures.theme import THEMES
 from vcr_core.store import Run
+from vcr_core.verdicts import SENTENCES
 
 
 @dataclass(frozen=True)
@@ -83,6 +85,7 @@ def page_spec(view: View, known: Iterable[Chart] = ()) -> dict[str, Any]:
     return {
         "themes": THEMES,
         "words": {name: say(text) for name, text in WORDS.items()},
+        "tips": tips_spec(),
         "runs": [_run_spec(run) for run in runs],
         "charts": [
             {"id": chart.id} if had.get(chart.id) == original else _chart_spec(chart, drawings)
@@ -106,6 +109,7 @@ def _network_spec(network: Network) -> dict[str, Any]:
         "runs": [run.id for run in network.lines],
         "selected": network.selected,
         "total": network.total_steps,
+        "verdicts": [tr(text) for text in SENTENCES.values()],
     }
 
 

@@ -16,7 +16,6 @@ WORDS = {
     "turned": "Knobs that were turned while it trained",
     "download": "Download as a picture (PNG)",
     "download_svg": "Download as a drawing (SVG)",
-    "gain": "Percentage points more with VCR than without, at the last step that both have reached",
     "broken": "The charts cannot be drawn: the browser did not get Plotly from this app's server. "
     "Reload the page; if that does not help, reinstall the plotly package and restart the app.",
     "legend": "Click a line to hide or show it in all charts",

@@ -7,6 +7,7 @@ from typing import Any
 
 from app.state import RUN_PARAMETER
 from app.texts import tr
+from app.texts.errors import told
 from app.words import STATES, duration
 from vcr_core.execution import Place
 from vcr_core.presets import PRESETS
@@ -97,7 +98,7 @@ def _how(run: RunSummary, place: Place | None) -> str:
         starts = "" if wait is None else tr("starts in about {time}", time=duration(wait))
         return ", ".join(filter(None, (where, starts)))
     if run.state is RunState.FAILED:
-        return (run.error or "").partition("\n")[0][:160]
+        return told((run.error or "").partition("\n")[0])[:160]
     if run.state is RunState.INTERRUPTED:
         return tr(STATES[run.state])
     return " · ".join(_progress(run)) if run.total_steps else ""

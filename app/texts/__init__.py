@@ -14,6 +14,8 @@ from typing import Any
 
 import streamlit as st
 
+from app.texts.labels import composed
+
 LANGUAGES: Mapping[str, str] = {"en": "English", "ja": "日本語"}
 PARAMETER = "lang"
 
@@ -23,6 +25,17 @@ def language() -> str:
     asked = str(st.query_params.get(PARAMETER) or st.context.locale or "")
     code = asked.partition("-")[0].lower()
     return code if code in LANGUAGES else "en"
+
+
+def say_language() -> None:
+    """Tell screen readers and hyphenation which language the page is in; keep it on other pages."""
+    chosen = st.query_params.get(PARAMETER)
+    if chosen:
+        st.session_state[PARAMETER] = chosen
+    elif PARAMETER in st.session_state:
+        st.query_params[PARAMETER] = st.session_state[PARAMETER]
+    script = f"<script>document.documentElement.lang = '{language()}'</script>"
+    st.html(script, unsafe_allow_javascript=True)
 
 
 def tr(english: str, **values: Any) -> str:
@@ -35,7 +48,8 @@ def translator() -> Callable[..., str]:
     known = catalogue(language())
 
     def say(english: str, **values: Any) -> str:
-        text = known.get(english, english)
+        text = known.get(english) if known else english
+        text = composed(english, say) if text is None else text
         return text.format(**values) if values else text
 
     return say

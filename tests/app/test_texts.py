@@ -17,7 +17,11 @@ from app.live_view.words import WORDS, translated_chart
 from app.right_and_wrong import GROUPS
 from app.right_and_wrong import QUESTION as IMAGES_QUESTION
 from app.run_list.component import WORDS as LIST_WORDS
-from app.texts import catalogue
+from app.texts import catalogue, tr
+from app.tips.glossary import GLOSSARY
+from app.tips.tips import WORDS as TIPS_WORDS
+from app.welcome.welcome import PICTURES, STEPS
+from app.welcome.welcome import WORDS as WELCOME_WORDS
 from vcr_core.advisor.advice import SENTENCES as ADVICE
 from vcr_core.comparison import difference_chart, matrix_chart, text
 from vcr_core.comparison.report import WORDS as REPORT_WORDS
@@ -114,6 +118,10 @@ def sentences() -> set[str]:
         | {info.description for info in DATASETS.values()}
         | set(CORRUPTIONS.values())
         | set(MADE_HERE.values())
+        | set(TIPS_WORDS.values())
+        | set(WELCOME_WORDS.values())
+        | {text for pair in (*STEPS, *PICTURES.values()) for text in pair}
+        | {text for term in GLOSSARY.values() for text in (term.name, term.text, term.forms)}
         | {history.MARK_TEXT}
     )
     for folder in ("app", "pages"):
@@ -149,7 +157,6 @@ def test_every_sentence_has_its_japanese(english: str) -> None:
     assert re.search(r"[\u3040-\u30ff\u4e00-\u9fff]", JAPANESE[english]) or "PU" in english
 
 
-@pytest.mark.slow
 def test_settings_and_presets_have_their_japanese() -> None:
     assert of_other_rooms() - set(JAPANESE) == set()
 
@@ -159,3 +166,20 @@ def test_a_chart_is_translated_whole() -> None:
         translated = translated_chart(chart, "«{}»".format)
         assert all(text.startswith("«") for text in of_chart(translated) if text)
     assert drawing.describe(translated, chart.panels[0])
+
+
+@pytest.mark.parametrize(
+    ("label", "said"),
+    [
+        ("without VCR, learning rate 0.01", "VCR なし、学習率 0.01"),
+        ("variance 1, covariance 0.1, seed 3", "分散の重み 1、共分散の重み 0.1、シード 3"),
+        ("with VCR − without VCR", "VCR あり − VCR なし"),
+        ("with VCR (0a1b2c)", "VCR あり（0a1b2c）"),
+        ("my best run", "my best run"),
+    ],
+)
+def test_labels_of_groups_are_translated_part_by_part(
+    monkeypatch: pytest.MonkeyPatch, label: str, said: str
+) -> None:
+    monkeypatch.setattr("app.texts.language", lambda: "ja")
+    assert tr(label) == said

@@ -102,11 +102,16 @@ $body
 """)
 
 
-def html_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A table whose first column names its rows; everything in it is shown as text."""
-    columns = "".join(f'<th scope="col">{escape(text)}</th>' for text in head)
+def html_table(
+    head: Sequence[str], rows: Sequence[Sequence[str]], heading: Callable[[str], str] = escape
+) -> str:
+    """A table whose first column names its rows; everything in it is shown as text.
+
+    ``heading`` makes the HTML of what stands in its first row and first column.
+    """
+    columns = "".join(f'<th scope="col">{heading(text)}</th>' for text in head)
     lines = "".join(
-        f'<tr><th scope="row">{escape(row[0])}</th>'
+        f'<tr><th scope="row">{heading(row[0])}</th>'
         + "".join(f"<td>{escape(text)}</td>" for text in row[1:])
         + "</tr>"
         for row in rows

@@ -29,6 +29,7 @@ _SPRITES = Preset(
         "the regularised one keeps them. Scale pays a little for it."
     ),
     highlights=("colour", "background"),
+    seconds=26,
     config=RunConfig(),
 )
 
@@ -41,6 +42,7 @@ _DIGITS = Preset(
     ),
     look_for="The probe for the digit: features that collapsed onto odd-or-even lose the digit.",
     highlights=("digit",),
+    seconds=4,
     config=RunConfig(
         data=DataConfig(dataset="digits", source="parity"),
         model=ModelConfig(name="mlp"),
@@ -59,6 +61,7 @@ _FASHION = Preset(
     ),
     look_for="The probes for the garment and for the digits, a data set neither network has seen.",
     highlights=("garment", "digits:digit"),
+    seconds=13,
     config=RunConfig(
         data=DataConfig(dataset="fashion-mnist", source="clothing", train_size=10_000),
         model=ModelConfig(name="mlp"),
