@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from vcr_core.config import RunConfig, get_value, live_fields, override, validate
+from vcr_core.config import RunConfig, get_value, live_fields, override, split_name, validate
 from vcr_core.errors import CheckpointError, ConfigError
 from vcr_core.store import RunState, Store
 from vcr_core.training.checkpoint import Folder
@@ -78,7 +78,7 @@ def _choose(folder: Folder, run_id: str, step: int | None) -> int:
 def _changed(before: RunConfig, changes: Mapping[str, Any]) -> RunConfig:
     for name in changes:
         get_value(before, name)
-        if name not in {*live_fields(), EPOCHS}:
+        if split_name(name)[0] not in {*live_fields(), EPOCHS}:
             raise ConfigError(
                 f"cannot change within a run; {', '.join((*live_fields(), EPOCHS))} can: start a "
                 "new run instead",

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from vcr_core.config import validate
 from vcr_core.errors import CheckpointError
 from vcr_core.training.experiment import Experiment
 
@@ -73,24 +74,25 @@ def restore(
 
 def _check(experiment: Experiment, tensors: Mapping[str, Tensor], state: Mapping[str, Any]) -> None:
     expected = experiment.config.model_dump(mode="json")
+    kept = validate(state["config"]).model_dump(mode="json")  # an older one lacks newer fields
     differing = sorted(
         f"{section}.{name}" if isinstance(values, Mapping) else section
         for section, values in expected.items()
         for name in (values if isinstance(values, Mapping) else [""])
-        if _value(expected, section, name) != _value(state["config"], section, name)
+        if _value(expected, section, name) != _value(kept, section, name)
     )
     if differing:
         raise CheckpointError(
             f"expected a checkpoint of this run's configuration, got one that differs in "
             f"{', '.join(differing)}: fork the other run instead"
         )
-    mine, kept = experiment.model.state_dict(), below("model/", tensors)
+    mine, theirs = experiment.model.state_dict(), below("model/", tensors)
     if {name: value.shape for name, value in mine.items()} != {
-        name: value.shape for name, value in kept.items()
+        name: value.shape for name, value in theirs.items()
     }:
         raise CheckpointError(
             f"expected a checkpoint of the network '{experiment.config.model.name}' with "
-            f"{len(mine)} tensors, got {len(kept)} tensors, or others in shape: use the run's own"
+            f"{len(mine)} tensors, got {len(theirs)} tensors, or others in shape: use the run's own"
         )
     if state["optimizer"] != type(experiment.optimizer).__name__:
         raise CheckpointError(
