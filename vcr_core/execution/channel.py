@@ -58,8 +58,10 @@ class StoreChannel:
         self._seconds = 0.0
         self._step = from_step
         self._cursor = after
-        earlier = store.commands(run.id, after=after, state="applied")
+        earlier = (each for each in store.history(run.id) if each.is_after(from_step, after))
         self._again = deque(each for each in earlier if each.kind is not CommandKind.CADENCE)
+        planned = store.commands(run.id, state="planned")
+        self._plan = deque(sorted(planned, key=lambda each: (each.applied_step or 0, each.id)))
         self._numbers, self._arrays = store.written_from(run.id, from_step)
         self._written_to = max((step for step, _ in self._numbers), default=0)
         self._closed = threading.Event()
@@ -162,10 +164,17 @@ class StoreChannel:
         )
 
     def commands(self, step: int) -> Sequence[Command]:
-        """What was asked since the last call; looks into the store ten times a second at most.
+        """What was planned for now, and what was asked since the last call.
 
-        New commands wait until all is done again that an earlier attempt applied or reported.
+        Looks into the store ten times a second at most. New commands wait until all is done again
+        that an earlier attempt applied or reported.
         """
+        planned = []
+        while self._plan and (self._plan[0].applied_step or 0) <= step:
+            planned.append(self._plan.popleft())
+        return [*planned, *self._asked(step)]
+
+    def _asked(self, step: int) -> Sequence[Command]:
         self._step = step
         again = []
         while self._again and (self._again[0].applied_step or 0) <= step:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from sqlalchemy import Row, select, update
@@ -61,6 +61,30 @@ class CommandRows(Connected):
             result = connection.execute(_commands.insert().values(**row))
             key = result.inserted_primary_key
         return int(key[0]) if key else 0
+
+    def plan_commands(
+        self, run_id: str, plan: Iterable[tuple[int, CommandKind, Mapping[str, Any]]]
+    ) -> None:
+        """Have things applied to a run once it has done so many steps, before what is asked then.
+
+        Raises:
+            UnknownRunError: the store holds no such run.
+        """
+        rows = [
+            {
+                "run_id": run_id,
+                "kind": kind.value,
+                "payload": dict(payload),
+                "created_at": time.time(),
+                "source": CommandSource.PERSON.value,
+                "state": "planned",
+                "applied_step": step,
+            }
+            for step, kind, payload in plan
+        ]
+        with self._writing(run_id) as connection:
+            for row in rows:
+                connection.execute(_commands.insert().values(**row))
 
     def commands(self, run_id: str, *, after: int = 0, state: str | None = None) -> list[Command]:
         """The commands of a run after the cursor, in order."""
@@ -130,7 +154,10 @@ class CommandRows(Connected):
             if state.is_over:
                 connection.execute(
                     update(_commands)
-                    .where(_commands.c.run_id == run_id, _commands.c.state == "requested")
+                    .where(
+                        _commands.c.run_id == run_id,
+                        _commands.c.state.in_(("requested", "planned")),
+                    )
                     .values(state="refused", reason="the run ended before this could be done")
                 )
 

@@ -162,7 +162,10 @@ class Snapshot:
 
 @dataclass(frozen=True)
 class Command:
-    """What a person asked of a run, and what became of it."""
+    """What a person asked of a run, and what became of it.
+
+    ``applied_step`` of one that is "planned" is the step at which it is to be applied.
+    """
 
     id: int
     run_id: str
@@ -174,6 +177,13 @@ class Command:
     reason: str | None
     token: str | None = None
     source: CommandSource = CommandSource.PERSON
+
+    def is_after(self, step: int, command_id: int) -> bool:
+        """Whether this was applied after a checkpoint, whose last command had ``command_id``.
+
+        What was planned may have been applied after what was asked later.
+        """
+        return self.id > command_id or (self.applied_step or 0) > step
 
 
 @dataclass(frozen=True)
