@@ -12,9 +12,9 @@ from app.exports import export_menu
 from app.live_view import View, live_view
 from app.live_view.whole_feed import WholeFeed
 from app.matrices import matrices
-from app.run_actions import MOST_COMPARED, plain
+from app.run_actions import MOST_COMPARED
 from app.state import lab_store
-from app.texts import tr
+from app.texts import plain, tr
 from vcr_core.comparison import (
     Group,
     banded,

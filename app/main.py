@@ -12,6 +12,7 @@ if str(ROOT) not in sys.path:  # streamlit puts this script's folder on the path
 import pandas as pd  # noqa: E402, F401  plotly imports it lazily: sessions that open together race
 import streamlit as st  # noqa: E402
 
+from app.guard import wait_for_store  # noqa: E402
 from app.state import lab_store, open_lab  # noqa: E402
 from app.texts import tr  # noqa: E402
 from vcr_core.errors import StoreError  # noqa: E402
@@ -20,10 +21,10 @@ st.set_page_config(page_title="VCR Lab", page_icon="🎛️", layout="wide")
 st.html(ROOT / "app" / "page.css")
 try:
     lab_store()
+    open_lab()
 except StoreError as error:
-    st.error(f"**The store cannot be used.** {error}")
+    wait_for_store(error, open_lab)
     st.stop()
-open_lab()
 PAGES = (
     ("lab", "Lab", ":material/science:"),
     ("runs", "Runs", ":material/list:"),
@@ -42,4 +43,7 @@ page = st.navigation(
     ],
     position="top",
 )
-page.run()
+try:
+    page.run()
+except StoreError as error:
+    wait_for_store(error, open_lab)

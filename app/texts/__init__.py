@@ -31,6 +31,11 @@ def tr(english: str, **values: Any) -> str:
     return text.format(**values) if values else text
 
 
+def plain(text: str) -> str:
+    """Text in which Markdown sees nothing but text."""
+    return "".join(f"\\{letter}" if letter in "\\`*_{}[]<>#|~$:!" else letter for letter in text)
+
+
 @cache
 def catalogue(code: str) -> Mapping[str, str]:
     """English sentence → sentence in another language; empty for English."""

@@ -1,0 +1,114 @@
+"""Go on from the step that the slider shows, in a run of its own, with other weights."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from app import links
+from app.commands import watch_fork
+from app.state import Watched, lab_store
+from app.texts import plain, tr
+from app.words import TWINS
+from vcr_core.config import RunConfig, fields, get_value
+from vcr_core.errors import VcrLabError
+from vcr_core.store import Run
+from vcr_core.training.fork import fork, fork_start
+from vcr_core.training.moves import EPOCHS, live_after, move_of
+
+OPEN = "fork:open"
+AT = "fork:at"
+WEIGHTS = ("regularizer.variance_weight", "regularizer.covariance_weight")
+
+
+def fork_panel(watched: Watched) -> None:
+    """A popover; its body is made when it is opened, for the step that is shown then."""
+    panel = st.popover(
+        tr("Fork from here"), icon=":material/fork_right:", key=OPEN, on_change="rerun"
+    )
+    if not panel.open:
+        st.session_state.pop(AT, None)
+        return
+    with panel:
+        _body(watched)
+
+
+def _body(watched: Watched) -> None:
+    run = _chosen(watched)
+    step = _step(run)
+    st.caption(_where_it_begins(run, step))
+    key = f"{run.id}:{step}"
+    done = [move_of(command) for command in lab_store().history(run.id)]
+    then = live_after(run.config, [move for move in done if move.step < step])
+    changes = {field: _weight(then, field, key) for field in WEIGHTS}
+    more = st.number_input(
+        tr("Epochs more"),
+        0,
+        1000,
+        5,
+        key=f"fork:more:{run.id}",
+        help=tr("How much longer than the run it goes on from."),
+    )
+    if not st.button(tr("Fork at step {step}", step=step), type="primary", key="fork"):
+        return
+    epochs = live_after(run.config, done).training.epochs + int(more)
+    try:
+        child = fork(lab_store(), run.id, {**changes, EPOCHS: epochs}, step=step)
+    except VcrLabError as error:
+        st.error(plain(str(error)))
+        return
+    watch_fork(child)
+
+
+def _chosen(watched: Watched) -> Run:
+    """The regularised twin, unless the other one is asked for."""
+    if not watched.is_pair:
+        return watched.main
+    role = st.radio(
+        tr("Which of the two"),
+        list(TWINS),
+        format_func=lambda role: tr(TWINS[role]),
+        horizontal=True,
+        key=f"fork:of:{watched.main.id}",
+    )
+    return next(run for run in watched.runs if run.role.value == role)
+
+
+def _step(run: Run) -> int:
+    """The step shown when the panel was opened, or the one that is typed."""
+    shown = links.step()
+    start = st.session_state.setdefault(AT, run.step if shown is None else shown)
+    typed = st.number_input(
+        tr("At step"),
+        min_value=0,
+        value=min(int(start), run.step),
+        step=1,
+        key=f"fork:step:{run.id}:{start}",
+        help=tr("At first the step that the slider shows."),
+    )
+    return int(typed)
+
+
+def _where_it_begins(run: Run, step: int) -> str:
+    start = fork_start(run, step)
+    if start is None:
+        return tr("This run was forked itself, later than that: fork the run it goes on from.")
+    if start == step:
+        return tr("A new run goes on from the checkpoint of step {step}.", step=step)
+    return tr(
+        "A new run repeats this one from step {start} to {step}, the same to the last digit, and "
+        "goes on from there.",
+        start=start,
+        step=step,
+    )
+
+
+def _weight(then: RunConfig, field: str, key: str) -> float:
+    return float(
+        st.number_input(
+            tr(str(fields()[field].title)),
+            min_value=0.0,
+            value=float(get_value(then, field)),
+            format="%g",
+            key=f"fork:{field}:{key}",
+        )
+    )
