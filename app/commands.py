@@ -9,7 +9,7 @@ from typing import Any
 
 import streamlit as st
 
-from app.state import Watched, lab_store, watch
+from app.state import Watched, lab_store
 from app.texts import tr
 from vcr_core.config import (
     BY_LAYER,
@@ -65,8 +65,9 @@ def turn(watched: Watched, field: str, value: Any, **more: Any) -> None:
 
 
 def turn_to(watched: Watched, field: str, key: str) -> None:
-    """Turn a knob to where its widget stands."""
-    turn(watched, field, st.session_state[key])
+    """Turn a knob to where its widget stands; a widget that just came up asks for nothing."""
+    if st.session_state[key] != current_value(watched.main, field):
+        turn(watched, field, st.session_state[key])
 
 
 def resume(watched: Watched) -> None:
@@ -77,13 +78,6 @@ def resume(watched: Watched) -> None:
     if cut_off:
         ensure_dispatcher(lab_store())
     send([run for run in watched.active if run not in cut_off], CommandKind.RESUME)
-
-
-def watch_fork(run_id: str) -> None:
-    """Show a run that was just made from another one."""
-    ensure_dispatcher(lab_store())
-    watch(run_id)
-    st.rerun()
 
 
 def live_settings(run: Run, *, before: int | None = None) -> RunConfig:
@@ -152,11 +146,27 @@ def moves(watched: Watched) -> list[Move]:
 
 def _in_words(run: Run, command: Command) -> str:
     if command.kind is not CommandKind.SET:
-        return tr(command.kind.value.capitalize())
+        return _kind_in_words(command)
     field = str(command.payload.get("field"))
     after = shown_value(field, command.payload.get("value"))
     before = shown_value(field, _before(run, command)) if split_name(field)[0] in fields() else "–"
     return f"{named_setting(field)} {before} → {after}"
+
+
+def _kind_in_words(command: Command) -> str:
+    match command.kind, dict(command.payload):
+        case CommandKind.STEP, {"n": int(n)} if n > 1:
+            return tr("{n} steps", n=n)
+        case CommandKind.SLOW, {"seconds": float(seconds) | int(seconds)}:
+            return speed_in_words(seconds)
+        case CommandKind.EXTEND, {"epochs": int(epochs)}:
+            return tr("{n} epochs more", n=epochs)
+    return tr(command.kind.value.capitalize())
+
+
+def speed_in_words(seconds: float) -> str:
+    """Slow motion as the page names it."""
+    return tr("{seconds} s a step", seconds=f"{seconds:g}") if seconds else tr("Full speed")
 
 
 def named_setting(field: str) -> str:

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import streamlit as st
 
 from app import links
-from app.commands import watch_fork
-from app.state import Watched, lab_store
-from app.texts import plain, tr
+from app.guard import asks
+from app.state import Watched, lab_store, watch
+from app.texts import tr
 from app.words import TWINS
 from vcr_core.config import RunConfig, fields, get_value
-from vcr_core.errors import VcrLabError
+from vcr_core.execution import ensure_dispatcher
 from vcr_core.store import Run
 from vcr_core.training.fork import fork, fork_start
 from vcr_core.training.moves import EPOCHS, live_after, move_of
 
 OPEN = "fork:open"
 AT = "fork:at"
+FORKED = "fork:forked"
 WEIGHTS = ("regularizer.variance_weight", "regularizer.covariance_weight")
 
 
@@ -25,6 +29,8 @@ def fork_panel(watched: Watched) -> None:
     panel = st.popover(
         tr("Fork from here"), icon=":material/fork_right:", key=OPEN, on_change="rerun"
     )
+    if st.session_state.pop(FORKED, False):
+        st.rerun()
     if not panel.open:
         st.session_state.pop(AT, None)
         return
@@ -48,15 +54,23 @@ def _body(watched: Watched) -> None:
         key=f"fork:more:{run.id}",
         help=tr("How much longer than the run it goes on from."),
     )
-    if not st.button(tr("Fork at step {step}", step=step), type="primary", key="fork"):
-        return
     epochs = live_after(run.config, done).training.epochs + int(more)
-    try:
-        child = fork(lab_store(), run.id, {**changes, EPOCHS: epochs}, step=step)
-    except VcrLabError as error:
-        st.error(plain(str(error)))
-        return
-    watch_fork(child)
+    st.button(
+        tr("Fork at step {step}", step=step),
+        type="primary",
+        key="fork",
+        on_click=asks(_fork),
+        args=(run, step, {**changes, EPOCHS: epochs}),
+    )
+
+
+def _fork(run: Run, step: int, changes: Mapping[str, Any]) -> None:
+    """Make the new run, and show it."""
+    watch(fork(lab_store(), run.id, changes, step=step))
+    ensure_dispatcher(lab_store())
+    links.keep_step(None)
+    st.session_state[OPEN] = False
+    st.session_state[FORKED] = True
 
 
 def _chosen(watched: Watched) -> Run:

@@ -36,7 +36,7 @@ def layer_panel(watched: Watched, *, locked: bool) -> None:
     panel = st.popover(tr("By layer"), icon=":material/layers:", key=OPEN, on_change="rerun")
     if not panel.open:
         return
-    with panel:
+    with panel, st.container(key="layer-panel"):
         weights, conventions = st.tabs([tr("Weights"), tr("In other conventions")])
         live = live_settings(watched.main)
         with weights:
@@ -50,8 +50,9 @@ def _weights(watched: Watched, live: RunConfig, *, locked: bool) -> None:
     st.caption(tr("How many times the common weight each layer gets. 0 switches VCR off there."))
     with st.container(key="layer-weights"):
         for layer in live.layer_names:
-            st.markdown(f"**{layer}**")
-            for column, field in zip(st.columns(2), BY_LAYER, strict=True):
+            name, *columns = st.columns([1, 2, 2], vertical_alignment="center")
+            name.markdown(f"**{layer}**")
+            for column, field in zip(columns, BY_LAYER, strict=True):
                 with column:
                     _factor(watched, live, f"{field}.{layer}", BY_LAYER[field], locked=locked)
     plain = not any(get_value(live, field) for field in BY_LAYER)

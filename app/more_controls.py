@@ -6,7 +6,7 @@ from typing import Any
 
 import streamlit as st
 
-from app.commands import live_settings, send, turn_to
+from app.commands import live_settings, send, speed_in_words, turn_to
 from app.guard import asks
 from app.state import Watched, lab_store
 from app.texts import tr
@@ -42,7 +42,7 @@ def _speed(watched: Watched) -> None:
         tr("Speed"),
         options=sorted({*SPEEDS, now}, reverse=True),
         value=now,
-        format_func=_in_words,
+        format_func=speed_in_words,
         key=key,
         help=tr("Waits before every step, and shows every step."),
         on_change=asks(_slow),
@@ -52,7 +52,8 @@ def _speed(watched: Watched) -> None:
 
 
 def _slow(watched: Watched, key: str) -> None:
-    send(watched.active, CommandKind.SLOW, {"seconds": st.session_state[key]})
+    if st.session_state[key] != _asked_speed(watched.main):
+        send(watched.active, CommandKind.SLOW, {"seconds": st.session_state[key]})
 
 
 def _asked_speed(run: Run) -> float:
@@ -62,10 +63,6 @@ def _asked_speed(run: Run) -> float:
         if command.kind is CommandKind.SLOW and command.state != "refused"
     ]
     return float(asked[-1]) if asked and isinstance(asked[-1], int | float) else 0.0
-
-
-def _in_words(seconds: float) -> str:
-    return tr("{seconds} s a step", seconds=f"{seconds:g}") if seconds else tr("Full speed")
 
 
 def _ask(watched: Watched, kind: CommandKind, payload: dict[str, Any], label: str) -> None:

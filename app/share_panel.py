@@ -36,19 +36,22 @@ def share_panel(watched: Watched) -> None:
 def link_maker() -> None:
     """The link to this very page, with parts left out or locked for a class."""
     st.caption(tr("Whoever opens this link sees this page: settings, run, layer, step and view."))
+    place = st.container()
     hidden = _parts("hide", "Leave out", links.PARTS)
     lockable = {part: links.PARTS[part] for part in links.LOCKABLE if part not in hidden}
     locked = _parts("lock", "Show, but let nobody change", lockable)
     with_run = RUN_PARAMETER in st.query_params and st.checkbox(
         tr("With the run that is shown"), value=True, key="share:run"
     )
-    kept = {
+    query = {
         name: value
         for name, value in st.query_params.items()
         if name not in {"hide", "lock"} and (with_run or name not in links.OF_A_RUN)
     }
-    kept |= {name: ",".join(parts) for name, parts in (("hide", hidden), ("lock", locked)) if parts}
-    st.code(address(kept), language=None, wrap_lines=True)
+    for name, parts in (("hide", hidden), ("lock", locked)):
+        if parts:
+            query[name] = ",".join(parts)
+    place.code(address(query), language=None, wrap_lines=True)
 
 
 def address(query: Mapping[str, str]) -> str:
@@ -89,4 +92,4 @@ def _script(run: Run) -> None:
     except UnknownRunError as error:  # the run that a fork goes on from is gone
         st.error(plain(str(error)))
         return
-    st.code(script, language="python", wrap_lines=True, height=320)
+    st.code(script, language="python", height=360)

@@ -17,8 +17,8 @@ WITHOUT_TRACE = {CommandKind.PAUSE, CommandKind.RESUME}
 
 TEMPLATE = '''"""Repeats run {run_id} of VCR Lab ({preset}), knob moves included{so_far}.
 
-The numbers are those of the run, bit for bit, on {device} with {threads} thread(s) and torch
-{torch}; elsewhere the last digits may differ. Needs `pip install vcr-lab`, nothing else.
+The numbers are those of the run, bit for bit, on {device} with {threads} thread(s)
+and torch {torch}; elsewhere the last digits may differ. Needs `pip install vcr-lab`, nothing else.
 """
 
 import torch
@@ -53,7 +53,7 @@ if __name__ == "__main__":
     for task, accuracy in evaluation.transfer.items():
         print(f"transfer to {{task}}: {{accuracy:.4f}}")
 '''
-STILL_TRAINS = ";\nit stands at step {step} now, and what will be asked of it later is not in here"
+STILL_TRAINS = " as far as step {step}, where it stands now"
 
 
 def script_of(store: Store, run_id: str, *, whole: bool = True) -> str:
