@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import os
+import shutil
+import subprocess
+import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,8 +15,10 @@ import psutil
 import pytest
 
 from vcr_core.config import RunConfig, override
+from vcr_core.execution import dispatcher as dispatching
 from vcr_core.execution import dispatcher_alive, ensure_dispatcher, submit, submit_pair
 from vcr_core.execution.launch import DISPATCHER_LEASE, start_detached
+from vcr_core.execution.workers import LocalCrew
 from vcr_core.store import CommandKind, Run, RunState, Store, open_store
 
 PATIENCE_SECONDS = 120.0
@@ -201,6 +207,31 @@ def test_a_dispatcher_leaves_when_its_owner_is_gone(tmp_path: Path) -> None:
     time.sleep(1.0)
     wait_until(lambda: store.lease(DISPATCHER_LEASE) is None)
     store.close()
+
+
+def test_a_dispatcher_leaves_when_its_owner_is_gone_and_its_store_does_not_come_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dispatching, "ABANDONED_SECONDS", 1.5)
+    folder = tmp_path / "lost"
+    folder.mkdir()
+    store = open_store(f"sqlite:///{folder / 'lab.sqlite'}")
+    owner = psutil.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    dispatcher = dispatching.Dispatcher(store, LocalCrew(store.url), owner)
+    dispatcher.hire_after = time.monotonic() + 3600
+    serving = threading.Thread(target=dispatcher.serve, daemon=True)
+    serving.start()
+    wait_until(lambda: dispatcher_alive(store))
+    store.close()
+    shutil.rmtree(folder)
+    serving.join(timeout=4.0)
+    assert serving.is_alive()  # somebody may still be there: the store is waited for
+    owner.kill()
+    owner.wait()
+    assert owner.stdin is not None
+    owner.stdin.close()
+    serving.join(timeout=20.0)
+    assert not serving.is_alive()
 
 
 def test_a_second_dispatcher_waits_and_takes_over_when_the_first_dies(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from torch.utils.hooks import RemovableHandle
 from vcr_core.errors import ConfigError
 from vcr_core.models import MODELS, Model, block_names, build, model_info, registered
 from vcr_core.models.base import register
+from vcr_core.models.small_resnet import Projection
 
 SHAPES = [(1, 8, 8), (1, 28, 28), (3, 32, 32)]
 LARGE = ("resnet34", "resnet50", "convnext-tiny", "vit-b-32")
@@ -137,3 +138,26 @@ def test_a_name_is_registered_once() -> None:
 
     with pytest.raises(ValueError, match="'mlp' is registered already"):
         register(mlp)
+
+
+@pytest.mark.parametrize("channels", [3, 8])
+def test_a_projection_is_the_strided_convolution_however_narrow(channels: int) -> None:
+    projection = Projection(channels, 16, stride=2)
+    plain = nn.Conv2d(channels, 16, 1, 2, bias=False)
+    plain.load_state_dict(projection.state_dict())
+    x = torch.randn(5, channels, 7, 7)
+    for module, layout in (
+        (projection, torch.channels_last),
+        (plain, torch.contiguous_format),
+    ):
+        module(x.contiguous(memory_format=layout)).square().sum().backward()
+    assert projection.weight.grad is not None
+    torch.testing.assert_close(projection(x), plain(x))
+    torch.testing.assert_close(projection.weight.grad, plain.weight.grad)
+
+
+def test_a_narrow_network_trains_in_channels_last_order() -> None:
+    model = build("small-resnet", in_shape=(3, 32, 32), num_classes=4, seed=0, width=4).train()
+    for _ in range(5):
+        model(torch.randn(26, 3, 32, 32)).square().sum().backward()
+    assert all(p.grad is not None and p.grad.isfinite().all() for p in model.parameters())

@@ -63,6 +63,36 @@ def test_every_kth_step_has_k_times_the_penalty_and_the_others_none(every: int) 
             torch.testing.assert_close(handle.penalty(), expected, rtol=1e-5, atol=1e-7)
 
 
+class Deep(nn.Module):
+    """Four blocks and a head."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.blocks = nn.Sequential(*(nn.Sequential(nn.Linear(6, 6), nn.Tanh()) for _ in range(4)))
+        self.block_names = tuple(f"blocks.{place}" for place in range(4))
+        self.head = nn.Linear(6, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.blocks(x))
+
+
+@pytest.mark.parametrize("every", [1, 2, 3, 4, 8])
+def test_layers_take_turns_and_each_has_k_times_its_penalty_once_in_k_steps(every: int) -> None:
+    model = Deep()
+    handle = attached(model, every=every)
+    x, taken = batch(0), []
+    for _ in range(every):
+        model(x)
+        taken.append(handle.penalty().item())
+    each, z = [], x
+    for block in model.blocks:
+        z = block(z)
+        each.append((ALPHA * variance_penalty(z) + BETA * covariance_penalty(z)).item())
+    assert sum(taken) == pytest.approx(every * sum(each), rel=1e-5)
+    assert sum(value > 0 for value in taken) == min(every, 4)
+
+
 def test_a_step_without_penalty_is_the_plain_step_bit_for_bit() -> None:
     plain, ours = Network(), Network()
     none = attach(plain, variance_weight=0, covariance_weight=0)

@@ -71,8 +71,8 @@ def plain_penalty(features: list[Tensor]) -> Tensor:
     return torch.stack(terms).sum()
 
 
-def attached(model: nn.Module) -> Regularization:
-    return attach(model, variance_weight=ALPHA, covariance_weight=BETA)
+def attached(model: nn.Module, max_samples: int | None = None) -> Regularization:
+    return attach(model, variance_weight=ALPHA, covariance_weight=BETA, max_samples=max_samples)
 
 
 def task(model: Network, x: Tensor) -> Tensor:
@@ -263,6 +263,21 @@ def test_compile_with_fullgraph_and_changing_weights(backend: str) -> None:
         (plain.head(features[-1]).square().mean() + step * plain_penalty(features)).backward()
         assert_same_gradients(ours, plain)
     assert torch._dynamo.utils.counters["stats"]["unique_graphs"] <= 4
+    torch._dynamo.reset()
+
+
+def test_compile_draws_the_samples_that_eager_code_draws() -> None:
+    """… anew at each step, without compiling again."""
+    ours, plain = network(), network()
+    compiled = torch.compile(ours, fullgraph=True, backend="aot_eager")
+    one, other = attached(ours, max_samples=9), attached(plain, max_samples=9)
+    torch._dynamo.utils.counters.clear()
+    for step in range(10):
+        for model, run, handle in ((ours, compiled, one), (plain, plain, other)):
+            model.zero_grad()
+            (run(batch(step)).square().mean() + handle.penalty()).backward()
+        assert_same_gradients(ours, plain)
+    assert torch._dynamo.utils.counters["stats"]["unique_graphs"] <= 2
     torch._dynamo.reset()
 
 

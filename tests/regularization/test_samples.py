@@ -69,7 +69,7 @@ def test_a_random_subset_has_the_gradient_of_its_samples(
     layer = VCRLayer(ALPHA, BETA, target_std=1.4, max_samples=8, seed=3, **options)  # type: ignore[arg-type]
     actual = torch.autograd.grad(layer(z).sum(), z)[0] - 1
     chosen = layer.strength.options
-    rows = gather(z, chosen, draw(z, chosen, seed=4))
+    rows = gather(z, chosen, draw(z, chosen, torch.tensor(4)))
     assert rows.shape == (8, 6)
     torch.testing.assert_close(actual, plain_gradient(z, rows), rtol=1e-6, atol=1e-9)
 
@@ -78,12 +78,12 @@ def test_a_random_subset_has_the_gradient_of_its_samples(
 @settings(max_examples=40, deadline=None)
 def test_samples_are_drawn_without_repetition(total: int, wanted: int, seed: int) -> None:
     z, options = torch.zeros(total, 3), PenaltyOptions(max_samples=wanted)
-    index = draw(z, options, seed)
+    index = draw(z, options, torch.tensor(seed))
     if index is None:
         assert total <= wanted
     else:
         assert len(set(index.tolist())) == len(index) == wanted == drawn_count(z, options)
-        assert torch.equal(index, draw(z, options, seed))
+        assert torch.equal(index, draw(z, options, torch.tensor(seed)))
 
 
 def test_a_random_subset_keeps_the_covariance_unbiased() -> None:

@@ -39,6 +39,7 @@ WARM_WORKERS = 2
 IDLE_SECONDS = 60.0
 HIRE_TRIES = 3
 LONGEST_HIRE_PAUSE_SECONDS = 30.0
+ABANDONED_SECONDS = 60.0
 log = logging.getLogger("vcr_lab.dispatcher")
 
 
@@ -67,9 +68,10 @@ class Dispatcher:
     def serve(self) -> None:
         """Rounds until there is nothing to stay for. A store that fails for a while is waited for.
 
-        The first word about such a failure goes to the log, and the one about its end.
+        The first word about such a failure goes to the log, and the one about its end. Where the
+        owner is gone and the store does not come back, there is nothing to stay for either.
         """
-        next_beat, trouble = 0.0, ""
+        next_beat, trouble, fine_at = 0.0, "", time.monotonic()
         try:
             while not self.stopping:
                 try:
@@ -82,11 +84,13 @@ class Dispatcher:
                         return
                     if trouble:
                         log.info("the store can be used again")
-                    trouble = ""
+                    trouble, fine_at = "", time.monotonic()
                 except StoreError as error:
                     if str(error) != trouble:
                         log.warning("%s", error)
                     trouble = str(error)
+                    if self._is_alone() and time.monotonic() - fine_at > ABANDONED_SECONDS:
+                        return
                     time.sleep(BEAT_SECONDS)
                 self.crew.bell.wait(ROUND_SECONDS if self.serving else BEAT_SECONDS)
                 self.crew.bell.clear()
@@ -236,12 +240,16 @@ class Dispatcher:
     # ------------------------------------------------------------------ the end
 
     def _may_leave(self) -> bool:
-        if self.owner is not None and self.owner.is_running():
+        if not self._is_alone():
             return False
         if not self.serving:
             return True
         busy = any(worker.run_id is not None for worker in self.workers)
         return not busy and not self.store.queue(limit=1)
+
+    def _is_alone(self) -> bool:
+        """Whether the owner is gone."""
+        return self.owner is None or not self.owner.is_running()
 
     def _dismiss_all(self) -> None:
         """End idle workers; busy ones finish their run and find their standard input closed."""

@@ -33,6 +33,7 @@ from vcr_core.regularization.statistics import (
     add_gradient,
     exact_weights,
     measure,
+    plain,
     prefers_gram,
     read,
 )
@@ -53,14 +54,12 @@ class Passage(NamedTuple):
 
     ``inject``   add the penalty's gradient at scale 1, whether or not the value joins the loss
     ``layer``    name for error messages
-    ``seed``     chooses the samples, where not all are used
     ``moments``  return the covariance: never the Gram form
     ``journey``  is told what the backward received
     """
 
     inject: bool = False
     layer: str = ""
-    seed: int = 0
     moments: bool = False
     journey: Journey | None = None
 
@@ -80,6 +79,7 @@ def penalized_identity(
     weights: tuple[float, float] | Tensor,
     options: PenaltyOptions,
     passage: Passage | None = None,
+    seed: Tensor | None = None,
 ) -> Measured:
     """``z`` unchanged, and its penalty as a scalar that carries the gradient.
 
@@ -89,54 +89,57 @@ def penalized_identity(
             a tensor (2,) on the CPU, which ``torch.compile`` takes without compiling again.
         options: see ``PenaltyOptions``.
         passage: see ``Passage``.
+        seed: chooses the samples, where not all are used, see ``samples.draw``.
 
     Raises ``FeatureError`` where ``z`` has no samples to compare.
     """
     passage = passage or Passage()
-    output, value, *kept = PenalizedIdentity.apply(z, weights, options, passage)
-    variance, covariance_term, variances, count, mean, covariance = kept
-    readings = Readings(variance, covariance_term, variances, count)
-    return Measured(output, value, readings, mean, covariance)
+    output, value, *kept = PenalizedIdentity.apply(z, weights, seed, options, passage)
+    return Measured(output, value, Readings(*kept[:4]), *kept[4:])
 
 
-def measure_only(z: Tensor, options: PenaltyOptions, passage: Passage) -> Measured:
+def measure_only(
+    z: Tensor, options: PenaltyOptions, passage: Passage, seed: Tensor | None
+) -> Measured:
     """Readings and moments of ``z`` without a penalty."""
     with torch.no_grad(), torch.autocast(z.device.type, enabled=False):
-        _, samples = _draw_samples(z, options, passage)
+        _, samples = _draw_samples(z, options, passage, seed)
         statistics = measure(samples, options, gram=False)
-        readings = read(statistics, options)
-    return Measured(z, z.new_zeros(()), readings, statistics.mean, statistics.second)
+        readings, _ = read(statistics, options)
+    return Measured(z, z.new_zeros(()), readings, statistics.mean, statistics.covariance)
 
 
 class PenalizedIdentity(torch.autograd.Function):
     """See the module's first lines."""
 
     @staticmethod
-    def forward(
+    def forward(  # noqa: PLR0917
         ctx: Any,
         z: Tensor,
         weights: tuple[float, float] | Tensor,
+        seed: Tensor | None,
         options: PenaltyOptions,
         passage: Passage,
     ) -> tuple[Any, ...]:
         with _autocast_off(z):
-            index, samples = _draw_samples(z, options, passage)
+            index, samples = _draw_samples(z, options, passage, seed)
             gram = not passage.moments and prefers_gram(samples, options)
             statistics = measure(samples, options, gram=gram)
-            readings = read(statistics, options)
+            readings, slope = read(statistics, options)
             features, count = statistics.offset.shape[0], statistics.count
             alpha, beta = exact_weights(weights, options, features, count)
             value = alpha * readings.variance + beta * readings.covariance
+            if not isinstance(value, Tensor):
+                value = slope.new_full((), value)
             if options.nonfinite == "skip":
                 value = torch.where(value.isfinite(), value, 0.0)
         *tensors, count = statistics
         weights_tensor = weights if isinstance(weights, Tensor) else None
-        ctx.save_for_backward(z, index, weights_tensor, *tensors)
+        ctx.save_for_backward(z, index, weights_tensor, slope, *tensors)
         ctx.weights = weights if weights_tensor is None else None
         ctx.count, ctx.options, ctx.passage = count, options, passage
-        variances = statistics.variances.clone()  # not a view: it would keep the covariance
-        moments = (statistics.mean, statistics.second) if passage.moments else (None, None)
-        kept = (readings.variance, readings.covariance, variances, count, *moments)
+        moments = (statistics.mean, statistics.covariance) if passage.moments else (None, None)
+        kept = (*readings, *moments)
         ctx.mark_non_differentiable(*(each for each in kept if isinstance(each, Tensor)))
         ctx.set_materialize_grads(False)
         # detached, not the input itself: an in-place operation on it must reach our backward's
@@ -147,28 +150,29 @@ class PenalizedIdentity(torch.autograd.Function):
     @once_differentiable
     def backward(
         ctx: Any, grad_output: Tensor | None, grad_value: Tensor | None, *_: None
-    ) -> tuple[Tensor | None, None, None, None]:
+    ) -> tuple[Tensor | None, None, None, None, None]:
         passage, options = ctx.passage, ctx.options
         if passage.journey is not None:
             passage.journey.missed |= grad_value is None
             passage.journey.received |= grad_value is not None
         if grad_value is None and not passage.inject:
-            return grad_output, None, None, None
-        z, index, weights, shift, offset, variances, second = _saved(ctx)
+            return grad_output, None, None, None, None
+        z, index, weights, slope, shift, offset, variances, second = _saved(ctx)
         with _autocast_off(z):
             weights = ctx.weights if weights is None else weights
             statistics = Statistics(shift, offset, variances, second, ctx.count)
             features, count = statistics.offset.shape[0], statistics.count
             alpha, beta = exact_weights(weights, options, features, count)
-            scale = grad_value if grad_value is not None and not passage.inject else 1
+            scale = 1 if passage.inject or grad_value is None else plain(grad_value)
             if options.ranks == "global":
                 scale = scale * averaging_factor()
             strengths = (alpha * scale, beta * scale)
-            gradient = _gradient(grad_output, z, index, statistics, strengths, options)
+            gradient = _gradient(grad_output, z, index, statistics, slope, strengths, options)
             if options.nonfinite == "skip":
                 without = torch.zeros_like(z) if grad_output is None else grad_output
-                gradient = torch.where(variances.isfinite().all(), gradient, without)
-        return gradient, None, None, None
+                finite = variances.isfinite().all()
+                gradient = torch.where(finite, gradient, without)
+        return gradient, None, None, None, None
 
 
 def _autocast_off(z: Tensor) -> AbstractContextManager[object]:
@@ -180,13 +184,13 @@ def _autocast_off(z: Tensor) -> AbstractContextManager[object]:
 
 
 def _draw_samples(
-    z: Tensor, options: PenaltyOptions, passage: Passage
+    z: Tensor, options: PenaltyOptions, passage: Passage, seed: Tensor | None
 ) -> tuple[Tensor | None, Tensor]:
     """Which samples of ``z`` this step uses (``None``: all), and the samples."""
     require_features(z, layer=passage.layer)
     if options.every_sample:
         return None, z
-    index = draw(z, options, passage.seed)
+    index = draw(z, options, seed)
     samples = gather(z, options, index)
     require_features(samples, layer=passage.layer)
     return index, samples
@@ -197,14 +201,15 @@ def _gradient(  # noqa: PLR0917
     z: Tensor,
     index: Tensor | None,
     statistics: Statistics,
+    slope: Tensor,
     strengths: tuple[Scalar, Scalar],
     options: PenaltyOptions,
 ) -> Tensor:
     """``grad_output`` plus the penalty's gradient with respect to all of ``z``."""
     if options.every_sample:
-        return add_gradient(grad_output, z, statistics, strengths, options)
+        return add_gradient(grad_output, z, statistics, slope, strengths, options)
     samples = gather(z, options, index)
-    gradient = add_gradient(None, samples, statistics, strengths, options)
+    gradient = add_gradient(None, samples, statistics, slope, strengths, options)
     return scatter(gradient, grad_output, z, options, index)
 
 

@@ -154,13 +154,12 @@ class Regularization:
         ``debiased`` subtracts from the covariance term what independent features would show with
         this number of samples (see ``noise_floors``); it can then be slightly negative.
         """
-        return {
-            name: LayerTerms(
-                read.variance,
-                read.covariance - read.noise_floor() if debiased else read.covariance,
-            )
-            for name, read in self._readings().items()
-        }
+        found = {}
+        for name, read in self._readings().items():
+            variance, covariance = read.terms()
+            floor = read.noise_floor() if debiased else 0
+            found[name] = LayerTerms(variance, covariance - floor)
+        return found
 
     def mean_penalty(self) -> Tensor:
         """Σ over layers of α · l_var + β · l_cov at the last measured forward, detached.
@@ -173,7 +172,8 @@ class Regularization:
             alpha, beta = exact_weights(
                 strength.weights(), strength.options, read.variances.shape[0], read.count
             )
-            parts.append((alpha * read.variance + beta * read.covariance).reshape(()))
+            variance, covariance = read.terms()
+            parts.append((alpha * variance + beta * covariance).reshape(()))
         return torch.stack(parts).sum() if parts else torch.zeros(())
 
     def noise_floors(self) -> dict[str, Tensor]:

@@ -37,24 +37,25 @@ class AttachedLayer:
     """The forward hook of one layer, and what it saw last.
 
     ``step``      steps so far: a step ends when its penalties are collected
+    ``phase``     where layers take turns: the first step at which this one has a penalty
     ``resting``   whether this step goes without a penalty, because only every k-th has one
+    ``draws``     chooses this step's samples, where not all are used
     ``pending``   penalties of forwards that ``Regularization.penalty`` has not summed yet
     ``readings``  of the last measured forward
     ``moments``   of the last forward under ``record``
     ``output``    of the last forward under ``record``: the regularised features, in their graph
     """
 
-    def __init__(self, name: str, strength: Strength, *, seed: int = 0) -> None:
+    def __init__(self, name: str, strength: Strength, *, seed: int = 0, phase: int = 0) -> None:
         self.name = name
         self.strength = strength
         self.seed = seed
-        self.step = 0
-        self.resting = False
-        self.ran = False
+        self.phase = phase
         self.record = False
         self.has_run = False
         self.ran_without_grad = False
         self.forget()
+        self.go_to(0)
 
     def forget(self) -> None:
         """Drop everything seen."""
@@ -72,7 +73,10 @@ class AttachedLayer:
 
     def go_to(self, step: int) -> None:
         """The next forwards belong to ``step``."""
-        self.step, self.ran, self.resting = step, False, self._rests_at(step)
+        self.step, self.ran = step, False
+        self.resting = self._rests_at(step - self.phase)
+        self.resting_compiled = self._rests_at(step)
+        self.draws = self._draws_of(step)
 
     def __call__(self, module: nn.Module, args: Any, output: Any) -> Any:
         """Forward hook: ``None`` where the output stays as it is."""
@@ -99,7 +103,7 @@ class AttachedLayer:
         if recomputing():
             return self._pass_again(z)
         self.ran, self.ran_without_grad = True, False
-        if self.resting or not (self.strength.active and z.requires_grad):
+        if self._is_resting() or not (self.strength.active and z.requires_grad):
             self._observe(z)
             return z
         if not torch.compiler.is_compiling():
@@ -107,7 +111,7 @@ class AttachedLayer:
         self.journey = None if torch.compiler.is_compiling() else Journey()
         strength = self.strength
         options, weights = strength.options, strength.weights(times=strength.options.every)
-        measured = penalized_identity(z, weights, options, self._passage(self.journey))
+        measured = penalized_identity(z, weights, options, self._passage(self.journey), self.draws)
         self.pending.append(measured.value)
         self.readings = measured.readings
         if self.record:
@@ -117,7 +121,9 @@ class AttachedLayer:
 
     def _pass_again(self, z: Tensor) -> Tensor:
         """A checkpoint's recomputation: the same tensors are saved again, nothing is noted."""
-        if self._rests_at(self._own_step()) or not (self.strength.active and z.requires_grad):
+        if self._rests_at(self._own_step() - self.phase) or not (
+            self.strength.active and z.requires_grad
+        ):
             return z
         if self.ran_without_grad:
             raise RuntimeError(
@@ -126,29 +132,37 @@ class AttachedLayer:
             )
         strength = self.strength
         options, weights = strength.options, strength.weights(times=strength.options.every)
-        return penalized_identity(z, weights, options, self._passage()).output
+        draws = self._draws_of(self._own_step())
+        return penalized_identity(z, weights, options, self._passage(), draws).output
 
     def _passage(self, journey: Journey | None = None) -> Passage:
-        seed = 0
-        if self.strength.options.max_samples is not None:
-            seed = (self.seed << 32) + self._own_step()
-        return Passage(layer=self.name, seed=seed, moments=self.record, journey=journey)
+        return Passage(layer=self.name, moments=self.record, journey=journey)
+
+    def _draws_of(self, step: int) -> Tensor | None:
+        """What chooses the samples of ``step``."""
+        if self.strength.options.max_samples is None:
+            return None
+        return torch.tensor((self.seed << 32) + step)
 
     def _own_step(self) -> int:
         """The step of this forward; penalty() ends one, and a recomputation comes after it."""
         return self.step - 1 if recomputing() and not self.ran else self.step
+
+    def _is_resting(self) -> bool:
+        """In compiled code all layers rest together: two programs to compile instead of k."""
+        return self.resting_compiled if torch.compiler.is_compiling() else self.resting
 
     def _rests_at(self, step: int) -> bool:
         return step % self.strength.options.every != 0
 
     def _observe(self, z: Tensor) -> None:
         """No penalty at this step: measure where asked to, change nothing."""
-        if not self.resting:
+        if not self._is_resting():
             self.readings = None
         self.moments = self.output = None
         if self.record:
             options = self.strength.options
-            measured = measure_only(z.detach(), options, self._passage())
+            measured = measure_only(z.detach(), options, self._passage(), self.draws)
             self.readings, self.moments = measured.readings, self._moments(measured)
             self.output = z
 

@@ -53,7 +53,7 @@ class VCRLayer(nn.Module):
             target_std, eps, threshold, scale, tokens, pooled, max_samples, ranks, nonfinite
         )
         self.strength = Strength(variance_weight, covariance_weight, options)
-        self._seed = seed
+        self._draws = torch.tensor(seed)
 
     @property
     def variance_weight(self) -> float:
@@ -80,9 +80,10 @@ class VCRLayer(nn.Module):
         if not (measuring and z.requires_grad):
             return z
         if strength.options.max_samples is not None and not recomputing():
-            self._seed += 1
-        passage = Passage(inject=True, seed=self._seed)
-        measured = penalized_identity(z, strength.weights(), strength.options, passage)
+            self._draws = self._draws + 1  # a new tensor: the last one may wait for its backward
+        measured = penalized_identity(
+            z, strength.weights(), strength.options, Passage(inject=True), self._draws
+        )
         if z.device.type == "cpu" and not torch.compiler.is_compiling():
             _require_finite(measured.value)
         return measured.output

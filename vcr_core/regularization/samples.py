@@ -38,19 +38,33 @@ def feature_count(z: Tensor) -> int:
     return z.shape[1] if z.ndim > 3 else z.shape[-1]
 
 
-def draw(z: Tensor, options: PenaltyOptions, seed: int) -> Tensor | None:
+def draw(z: Tensor, options: PenaltyOptions, seed: Tensor | None) -> Tensor | None:
     """Which samples this step uses, (max_samples,) without repetition; ``None`` for all.
 
-    Drawn by a generator of its own, made from ``seed``: training's random numbers stay untouched,
-    and a checkpoint's recomputation draws the same samples again.
+    Drawn by a generator of its own, made from ``seed``, a whole number as a tensor () on the CPU:
+    training's random numbers stay untouched, and a checkpoint's recomputation draws the same
+    samples again. A tensor, so that compiled code does not take it for a constant.
     """
     if options.max_samples is None:
         return None
     total = _candidates(z, options)
     if total <= options.max_samples:
         return None
-    generator = torch.Generator(device=z.device).manual_seed(seed)
-    return torch.randperm(total, generator=generator, device=z.device)[: options.max_samples]
+    seed = torch.zeros((), dtype=torch.int64) if seed is None else seed
+    index: Tensor = draw_indices(seed, total, options.max_samples, z.device)
+    return index
+
+
+@torch.library.custom_op("vcr_core::draw_indices", mutates_args=())
+def draw_indices(seed: Tensor, total: int, size: int, device: torch.device) -> Tensor:
+    """``size`` different numbers below ``total``; a compiler takes it as one step."""
+    generator = torch.Generator(device=device).manual_seed(int(seed))
+    return torch.randperm(total, generator=generator, device=device)[:size].clone()
+
+
+@draw_indices.register_fake
+def _(seed: Tensor, total: int, size: int, device: torch.device) -> Tensor:
+    return torch.empty(size, dtype=torch.int64, device=device)
 
 
 def drawn_count(z: Tensor, options: PenaltyOptions) -> int:

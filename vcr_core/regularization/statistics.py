@@ -9,6 +9,10 @@ so that value and gradient of the square penalty need no D×D matrix at all.
 
 Two ways to the same sums. A large layer is worked through in chunks, where it lies (products.py).
 A small one is centred as a whole: there the number of operations costs more than the arithmetic.
+
+Scalars are plain numbers where the features lie on the host, since there they cost nothing to read
+and a tensor for each would cost more than a small layer's arithmetic; on an accelerator, and while
+compiling, they are tensors, and nothing waits for them.
 """
 
 from __future__ import annotations
@@ -39,7 +43,7 @@ class Statistics(NamedTuple):
     shift: Tensor | None  # (D,) near the mean, see products.py; None stands for 0
     offset: Tensor  # (D,)
     variances: Tensor  # (D,)
-    second: Tensor  # C (D, D), or in the Gram form G (n, n)
+    second: Tensor  # C (D, D) with zeros on its diagonal, or in the Gram form G (n, n)
     count: Any  # n: an int, or a scalar tensor where it was summed over ranks
 
     @property
@@ -52,14 +56,27 @@ class Statistics(NamedTuple):
         """Mean of the samples (D,)."""
         return self.offset if self.shift is None else self.shift + self.offset
 
+    @property
+    def covariance(self) -> Tensor:
+        """C (D, D), whole; not in the Gram form."""
+        return self.second + torch.diag(self.variances)
+
 
 class Readings(NamedTuple):
     """What is kept of a measured forward for whoever asks: nothing larger than (D,), detached."""
 
-    variance: Tensor  # unweighted variance term
-    covariance: Tensor  # unweighted covariance term
+    variance: Scalar  # unweighted variance term
+    covariance: Scalar  # unweighted covariance term
     variances: Tensor  # (D,)
     count: Any  # n, as in Statistics
+
+    def terms(self) -> tuple[Tensor, Tensor]:
+        """The two unweighted terms as scalar tensors."""
+        like = self.variances
+        return (
+            torch.as_tensor(self.variance, dtype=like.dtype, device=like.device),
+            torch.as_tensor(self.covariance, dtype=like.dtype, device=like.device),
+        )
 
     def noise_floor(self) -> Tensor:
         """Mean of s_i² s_j² / (n − 1) over i ≠ j: the covariance term of independent features."""
@@ -84,8 +101,9 @@ def measure(z: Tensor, options: PenaltyOptions, *, gram: bool) -> Statistics:
     scatter = scatter.addr_(total, offset, alpha=-1)
     if options.ranks == "global":
         offset, scatter, count = over_all_ranks(shift, offset, scatter, count)
-    covariance = scatter / (count - 1)
-    return Statistics(shift, offset, covariance.diagonal().clamp(min=0), covariance, count)
+    covariance = scatter.div_(count - 1)
+    variances = covariance.diagonal().clamp(min=0)
+    return Statistics(shift, offset, variances, _without_diagonal(covariance), count)
 
 
 def prefers_gram(z: Tensor, options: PenaltyOptions) -> bool:
@@ -94,17 +112,33 @@ def prefers_gram(z: Tensor, options: PenaltyOptions) -> bool:
     return plain_square and sample_count(z) < feature_count(z)
 
 
-def read(statistics: Statistics, options: PenaltyOptions) -> Readings:
-    """The two unweighted terms of ``statistics``, as in ``terms.py``."""
+def read(statistics: Statistics, options: PenaltyOptions) -> tuple[Readings, Tensor]:
+    """The two unweighted terms of ``statistics``, as in ``terms.py``, and the hinges' slope.
+
+    The slope (D,) is −1[s_j < γ]/s_j: the gradient of Σ_j max(0, γ − s_j) with respect to the
+    variances, times two.
+    """
     variances, second = statistics.variances, statistics.second
-    shortfall = (options.target_std - (variances + options.eps).sqrt()).clamp_(min=0)
-    if options.threshold is None:
-        size = variances.shape[0]
-        off_diagonal = (second * second).sum() - variances.dot(variances)
-        covariance = off_diagonal.clamp_(min=0) / (size * (size - 1))
+    size = variances.shape[0]
+    std = (variances + options.eps).sqrt_()
+    excess = (std - options.target_std).clamp_(max=0)
+    variance = plain(excess.sum()) / -size
+    if options.threshold is not None:
+        covariance = plain(covariance_term(second, threshold=options.threshold))
     else:
-        covariance = covariance_term(second, threshold=options.threshold)
-    return Readings(shortfall.mean(), covariance, variances, statistics.count)
+        total = plain(_sum_of_squares(second))
+        if statistics.is_gram:
+            total = _not_negative(total - plain(variances.dot(variances)))
+        covariance = total / (size * (size - 1))
+    readings = Readings(variance, covariance, variances, statistics.count)
+    return readings, excess.sign_().div_(std)
+
+
+def plain(scalar: Tensor) -> Scalar:
+    """A number where that costs no waiting: see the module's first lines."""
+    if scalar.device.type != "cpu" or torch.compiler.is_compiling():
+        return scalar
+    return scalar.item()
 
 
 def exact_weights(
@@ -115,10 +149,11 @@ def exact_weights(
     return weights[0] * factors.variance, weights[1] * factors.covariance
 
 
-def add_gradient(
+def add_gradient(  # noqa: PLR0917
     grad_output: Tensor | None,
     z: Tensor,
     statistics: Statistics,
+    slope: Tensor,
     weights: tuple[Scalar, Scalar],
     options: PenaltyOptions,
 ) -> Tensor:
@@ -128,27 +163,37 @@ def add_gradient(
         grad_output: gradient from above, in the shape of ``z``; ``None`` for none.
         z: the features that were measured.
         statistics: what ``measure`` returned for them.
+        slope: of the hinges, from ``read``.
         weights: exact α and β, with every rescaling of the loss multiplied in.
         options: target standard deviation, eps and threshold.
     """
     size, degrees = statistics.offset.shape[0], statistics.count - 1
-    std = (statistics.variances + options.eps).sqrt_()
-    diagonal = (std < options.target_std) / std * (weights[0] * (-1 / (size * degrees)))
-    strength = weights[1] * (4 / (size * (size - 1) * degrees))
-    if statistics.is_gram:
-        diagonal = diagonal - statistics.variances * strength
-        return _add_gram_product(grad_output, z, statistics, strength, diagonal)
-    covariance = statistics.second
+    pull = weights[0] * (1 / (size * degrees))
+    push = weights[1] * (4 / (size * (size - 1) * degrees))
+    second = statistics.second
     if options.threshold is not None:
-        covariance = covariance.clamp(-options.threshold, options.threshold)
-    matrix = _with_diagonal(covariance * strength, diagonal)
-    if _is_small(z, options):
+        second = second.clamp(-options.threshold, options.threshold)
+    diagonal = slope * pull
+    if statistics.is_gram:
+        diagonal -= statistics.variances * push
+    if statistics.is_gram or _is_small(z, options):
         x = _centred(z, statistics)
-        grad_rows = _rows_of(grad_output, x)
-        result = x @ matrix if grad_rows is None else torch.addmm(grad_rows, x, matrix)
-        return from_rows(result, z.shape).to(z.dtype)
+        start = None if grad_output is None else to_rows(grad_output).to(x.dtype)
+        result = x * diagonal if start is None else torch.addcmul(start, x, diagonal)
+        left, right = (second, x) if statistics.is_gram else (x, second)
+        return from_rows(_add_scaled_product(result, left, right, push), z.shape).to(z.dtype)
+    matrix = _with_diagonal(second * push, diagonal)
     bias = -(statistics.offset @ matrix)
     return add_product(grad_output, z, statistics.shift, matrix, bias)
+
+
+def _add_scaled_product(start: Tensor, left: Tensor, right: Tensor, scale: Scalar) -> Tensor:
+    """start + scale · left @ right, in place."""
+    if isinstance(scale, Tensor):
+        square_first = left.shape[0] == left.shape[1]
+        left, right = (left * scale, right) if square_first else (left, right * scale)
+        return start.addmm_(left, right)
+    return start.addmm_(left, right, alpha=scale)
 
 
 def _is_small(z: Tensor, options: PenaltyOptions) -> bool:
@@ -162,13 +207,14 @@ def _small_statistics(z: Tensor, *, gram: bool) -> Statistics:
     x = rows - shift
     offset = x.mean(dim=0)
     x -= offset
-    degrees = x.shape[0] - 1
+    share = 1 / (x.shape[0] - 1)
     if gram:
-        second = (x @ x.T).div_(degrees)
-        variances = (x * x).sum(dim=0).div_(degrees)
+        second = torch.addmm(x[:, :1], x, x.T, beta=0, alpha=share)
+        variances = x.square_().sum(dim=0).mul_(share)
     else:
-        second = (x.T @ x).div_(degrees)
-        variances = second.diagonal()
+        second = torch.addmm(offset, x.T, x, beta=0, alpha=share)
+        variances = second.diagonal().clone()
+        second = _without_diagonal(second)
     return Statistics(shift, offset, variances, second, x.shape[0])
 
 
@@ -180,28 +226,25 @@ def _centred(z: Tensor, statistics: Statistics) -> Tensor:
     return rows.sub(statistics.shift).sub_(statistics.offset)
 
 
-def _rows_of(gradient: Tensor | None, x: Tensor) -> Tensor | None:
-    return None if gradient is None else to_rows(gradient).to(x.dtype)
+def _sum_of_squares(matrix: Tensor) -> Tensor:
+    flat = matrix.flatten()
+    return flat.dot(flat)
 
 
-def _add_gram_product(
-    grad_output: Tensor | None,
-    z: Tensor,
-    statistics: Statistics,
-    strength: Scalar,
-    diagonal: Tensor,
-) -> Tensor:
-    """grad_output + strength · G @ Xc + Xc ∘ diagonal."""
-    x = _centred(z, statistics)
-    grad_rows = _rows_of(grad_output, x)
-    result = x * diagonal if grad_rows is None else torch.addcmul(grad_rows, x, diagonal)
-    result = torch.addmm(result, statistics.second * strength, x)
-    return from_rows(result, z.shape).to(z.dtype)
+def _not_negative(scalar: Scalar) -> Scalar:
+    return scalar.clamp(min=0) if isinstance(scalar, Tensor) else max(scalar, 0.0)
+
+
+def _without_diagonal(matrix: Tensor) -> Tensor:
+    """``matrix``, which may be written to, with zeros on its diagonal."""
+    if torch.compiler.is_compiling():  # torch 2.15's inductor miscompiles the write in place
+        return matrix - torch.diag(matrix.diagonal())
+    return matrix.fill_diagonal_(0)
 
 
 def _with_diagonal(matrix: Tensor, diagonal: Tensor) -> Tensor:
-    """``matrix`` with its diagonal replaced."""
-    if torch.compiler.is_compiling():  # torch 2.15's inductor miscompiles the write in place
-        return matrix - torch.diag(matrix.diagonal() - diagonal)
+    """``matrix``, which has zeros on its diagonal and may be written to, with this one."""
+    if torch.compiler.is_compiling():  # as above
+        return matrix + torch.diag(diagonal)
     matrix.diagonal().copy_(diagonal)
     return matrix
