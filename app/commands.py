@@ -53,7 +53,10 @@ class Move:
 
 
 def send(runs: Sequence[Run], kind: CommandKind, payload: Mapping[str, Any] | None = None) -> None:
-    """Ask something of a run, or the same of both twins."""
+    """Ask something of a run, or the same of both twins, who do it at the same step."""
+    if len(runs) == 2:
+        lab_store().ask_both([run.id for run in runs], kind, payload)
+        return
     for run in runs:
         lab_store().add_command(run.id, kind, payload)
 

@@ -112,8 +112,8 @@ def applied(store: Store, preset: str, trials: int) -> list[float]:
     return spent
 
 
-def wait_until(condition: Callable[[], object]) -> None:
-    """Look until something is true.
+def wait_until(condition: Callable[[], object], *, look: float = LOOK_SECONDS) -> None:
+    """Look every ``look`` seconds until something is true.
 
     Raises:
         TimeoutError: it took two minutes.
@@ -124,7 +124,7 @@ def wait_until(condition: Callable[[], object]) -> None:
             raise TimeoutError(
                 f"waited {PATIENCE_SECONDS:g} s: see the logs of dispatcher, workers"
             )
-        time.sleep(LOOK_SECONDS)
+        time.sleep(look)
 
 
 def summary(milliseconds: Sequence[float]) -> dict[str, float]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import threading
@@ -17,6 +18,7 @@ import pytest
 from vcr_core.config import RunConfig, override
 from vcr_core.execution import dispatcher as dispatching
 from vcr_core.execution import dispatcher_alive, ensure_dispatcher, submit, submit_pair
+from vcr_core.execution.control import resume_run
 from vcr_core.execution.launch import DISPATCHER_LEASE, start_detached
 from vcr_core.execution.workers import LocalCrew
 from vcr_core.store import CommandKind, Run, RunState, Store, open_store
@@ -169,6 +171,36 @@ def test_a_killed_worker_is_noticed_its_numbers_are_kept_and_the_next_run_works(
     assert store.metrics(run_id)
     again = wait_for(store, submit(store, quick), RunState.FINISHED, RunState.FAILED)
     assert again.state is RunState.FINISHED
+
+
+@pytest.mark.slow
+def test_a_twin_whose_worker_is_killed_is_not_waited_for_and_met_again_when_it_is_back(
+    store: Store, dispatcher: psutil.Process, long: RunConfig
+) -> None:
+    pair = submit_pair(store, long)
+    for run_id in pair:
+        wait_for(store, run_id, RunState.RUNNING)
+        wait_until(lambda run_id=run_id: store.run(run_id).checkpoint_step)
+    os.kill(int(store.run(pair[1]).worker.rpartition(":")[2]), signal.SIGKILL)
+    wait_for(store, pair[1], RunState.INTERRUPTED)
+    alone = store.run(pair[0]).step
+    wait_until(lambda: store.run(pair[0]).step > alone + 500)
+    assert resume_run(store, pair[1]) is not RunState.INTERRUPTED
+    wait_for(store, pair[1], RunState.RUNNING)
+    caught_up = [0, 0]
+
+    def met() -> bool:
+        positions = [store.position(run_id) for run_id in pair]
+        caught_up[:] = [(each.reached or 0) if each else 0 for each in positions]
+        return min(caught_up) > alone + 500 and abs(caught_up[0] - caught_up[1]) < 200
+
+    wait_until(met)
+    store.ask_both(pair, CommandKind.PAUSE)
+    paused = {wait_for(store, run_id, RunState.PAUSED).step for run_id in pair}
+    store.ask_both(pair, CommandKind.STOP)
+    stopped = {wait_for(store, run_id, RunState.STOPPED).step for run_id in pair}
+    assert len(paused) == 1
+    assert stopped == paused
 
 
 def test_a_run_that_cannot_start_says_why(

@@ -184,6 +184,27 @@ def test_a_paused_run_may_rest(store: Store, clock: Clock) -> None:
     assert not worker.killed
 
 
+def test_a_run_that_waits_for_its_twin_may_rest_and_the_twin_that_hangs_is_ended(
+    store: Store, clock: Clock
+) -> None:
+    pair = store.create_pair(RunConfig())
+    for run_id, reached in zip(pair, (20, 10), strict=True):
+        assert store.move_run(
+            run_id, before=RunState.QUEUED, after=RunState.STARTING, worker="here:7", device="cpu"
+        )
+        store.update_run(run_id, state=RunState.RUNNING.value)
+        store.begin_position(run_id, attempt=1, reached=reached, hears=True)
+    workers = [Hand(run_id) for run_id in pair]
+    guard = Guard(store, Limits(idle_minutes=1.0))
+    for beat in range(90):
+        for run_id in pair:
+            store.update_run(run_id, heartbeat_at=float(beat))
+        guard.look(worker for worker in workers if not worker.killed)
+        clock.now += 1.0
+    assert [worker.killed for worker in workers] == [False, True]
+    assert "it had not finished a step" in (store.run(pair[1]).error or "")
+
+
 def test_a_run_whose_minutes_are_over_is_asked_once_to_stop(store: Store) -> None:
     run_id = begin(store)
     guard = Guard(store, Limits(minutes=2.0))

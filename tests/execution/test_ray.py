@@ -16,10 +16,11 @@ from typer.testing import CliRunner
 from vcr_core.cli import app
 from vcr_core.config import RunConfig, override
 from vcr_core.errors import ClusterError
-from vcr_core.execution import ensure_dispatcher, submit
+from vcr_core.execution import ensure_dispatcher, submit, submit_pair
 from vcr_core.execution.launch import DISPATCHER_LEASE
 from vcr_core.execution.ray_cluster import check_cluster
-from vcr_core.store import Run, RunState, Store, open_store
+from vcr_core.presets import find_preset
+from vcr_core.store import CommandKind, Run, RunState, Store, open_store
 
 POSTGRES = "postgresql+psycopg://lab@127.0.0.1/lab"
 PATIENCE_SECONDS = 240.0
@@ -142,6 +143,36 @@ def test_sixteen_runs_on_two_nodes_finish_once_each_although_one_node_dies(
         written = [(metric.step, metric.name) for metric in shared_store.metrics(run.id)]
         assert len(written) == len(set(written))
         assert run.step == run.total_steps
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::DeprecationWarning")
+def test_twins_on_two_nodes_pause_and_stop_at_the_same_step(
+    cluster: Any, shared_store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VCR_LAB_RAY", cluster.address)
+    changes = {"training.epochs": 9999, "execution.device": "cpu"}
+    config = override(find_preset("digits-parity").config, changes)
+    ensure_dispatcher(shared_store, owner_pid=os.getpid())
+    try:
+        pair = submit_pair(shared_store, config)
+
+        def steps(state: RunState) -> set[int]:
+            wait_until(lambda: all(shared_store.run(run_id).state is state for run_id in pair))
+            return {shared_store.run(run_id).step for run_id in pair}
+
+        wait_until(lambda: all(shared_store.run(run_id).step > 20 for run_id in pair))
+        shared_store.ask_both(pair, CommandKind.PAUSE)
+        (paused,) = steps(RunState.PAUSED)
+        shared_store.ask_both(pair, CommandKind.STEP, {"n": 5})
+        wait_until(lambda: steps(RunState.PAUSED) == {paused + 5})
+        shared_store.ask_both(pair, CommandKind.RESUME)
+        wait_until(lambda: all(shared_store.run(run_id).step > paused + 100 for run_id in pair))
+        shared_store.ask_both(pair, CommandKind.STOP)
+        (stopped,) = steps(RunState.STOPPED)
+        assert stopped > paused + 100
+    finally:
+        end_dispatcher(shared_store)
 
 
 def end_dispatcher(store: Store) -> None:

@@ -15,6 +15,7 @@ from vcr_core.training.loop import Trainer
 from vcr_core.training.recorder import Recorder
 
 STEPS = 20
+STOP = CommandKind.STOP
 Asked = tuple[CommandKind, dict[str, Any]]
 
 
@@ -54,6 +55,15 @@ def test_single_steps_show_everything_at_the_last_and_pause_again(small_config: 
     assert 8 in shown
     assert not {6, 7} & set(shown)
     assert outcome.evaluation == carry_out(rare)[0].evaluation
+
+
+def test_single_steps_that_are_asked_for_faster_than_they_are_done_add_up(
+    small_config: RunConfig,
+) -> None:
+    step = (CommandKind.STEP, {"n": 1})
+    requests = {4: [(CommandKind.PAUSE, {})], 5: [step, step], 6: [step], 9: [(STOP, {})]}
+    outcome, _ = carry_out(small_config, requests)
+    assert outcome.step == 4 + 3
 
 
 def test_slow_motion_shows_every_step_and_changes_no_number(small_config: RunConfig) -> None:

@@ -6,11 +6,15 @@ import json
 import os
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from vcr_core.store import Store
+from vcr_core.config import override
+from vcr_core.presets import find_preset
+from vcr_core.store import CommandKind, RunState, Store
 
 ROOT = Path(__file__).parents[2]
 #: float32 sums of 20 steps in another order.
@@ -42,6 +46,63 @@ def curve(store: Store, *launcher: str) -> tuple[dict[str, dict[int, float | Non
     for row in store.metrics(run_id, names=["loss/task", "loss/penalty", "loss/variance"]):
         found.setdefault(row.name, {})[row.step] = row.value
     return found, run_id
+
+
+#: Carries out a run of the store on the processes that torchrun started.
+SHARED = """
+import os, sys
+from vcr_core.execution.runner import execute, follow
+from vcr_core.store import open_store
+store = open_store()
+if os.environ["RANK"] == "0":
+    execute(store, sys.argv[1])
+else:
+    follow(store.run(sys.argv[1]).config)
+"""
+
+
+def wait_until(condition: Callable[[], object]) -> None:
+    deadline = time.monotonic() + 240.0
+    while not condition():
+        assert time.monotonic() < deadline, "waited too long"
+        time.sleep(0.05)
+
+
+@pytest.mark.slow
+def test_twins_on_two_processes_each_pause_and_stop_at_the_same_step(
+    store: Store, tmp_path: Path
+) -> None:
+    """The first process decides for the others when to wait, and when not to."""
+    pytest.importorskip("lightning")
+    script = tmp_path / "shared.py"
+    script.write_text(SHARED, encoding="utf-8")
+    changes = {**SETTINGS, "training.epochs": "9999"}
+    pair = store.create_pair(override(find_preset("digits-parity").config, changes))
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node"]
+    for run_id in pair:
+        store.move_run(run_id, before=RunState.QUEUED, after=RunState.STARTING)
+    processes = [
+        subprocess.Popen(
+            [*launcher, "2", str(script), run_id],
+            cwd=ROOT,
+            env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)},
+        )
+        for run_id in pair
+    ]
+
+    def steps(state: RunState) -> set[int]:
+        wait_until(lambda: all(store.run(run_id).state is state for run_id in pair))
+        return {store.run(run_id).step for run_id in pair}
+
+    wait_until(lambda: all(store.run(run_id).step > 20 for run_id in pair))
+    store.ask_both(pair, CommandKind.PAUSE)
+    (paused,) = steps(RunState.PAUSED)
+    store.ask_both(pair, CommandKind.RESUME)
+    wait_until(lambda: all(store.run(run_id).step > paused + 20 for run_id in pair))
+    store.ask_both(pair, CommandKind.STOP)
+    (stopped,) = steps(RunState.STOPPED)
+    assert stopped > paused
+    assert [process.wait(timeout=60) for process in processes] == [0, 0]
 
 
 @pytest.mark.slow

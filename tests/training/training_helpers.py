@@ -44,6 +44,9 @@ class Listener:
             made.append(Command(self._asked, "run", kind, payload, 0.0, "requested", None, None))
         return made
 
+    def holds(self, step: int, *, reported: bool) -> float:
+        return 0.0
+
     def settle(self, command: Command, *, step: int, reason: str | None = None) -> None:
         self.settled.append((command, step, reason))
 

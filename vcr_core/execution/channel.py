@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from types import TracebackType
 from typing import Any, TypeVar
 
 from vcr_core.errors import RunTakenError, StoreError, UnknownRunError
+from vcr_core.execution.inbox import Inbox
+from vcr_core.execution.lockstep import lockstep_of
 from vcr_core.store import Command, CommandKind, CommandSource, Report, Run, RunState, Store
 
 FLUSH_SECONDS = 0.4
@@ -31,6 +32,8 @@ class StoreChannel:
     on from a checkpoint (``from_step``, ``after`` the last command before it), what was reported
     or applied after that point in an earlier attempt is not written again, and commands come
     again at the step at which they were applied.
+
+    A run with a twin keeps step with it, see :mod:`vcr_core.execution.lockstep`.
 
     ``on_progress(step, total_steps, metrics)`` is called with every report, in the same thread.
     ``interruption`` is set when this process has to end.
@@ -57,11 +60,11 @@ class StoreChannel:
         self._polled_at = 0.0
         self._seconds = 0.0
         self._step = from_step
-        self._cursor = after
-        earlier = (each for each in store.history(run.id) if each.is_after(from_step, after))
-        self._again = deque(each for each in earlier if each.kind is not CommandKind.CADENCE)
+        self._paused = False
+        self._lockstep = lockstep_of(store, run, self._insist)
+        again = (each for each in store.history(run.id) if each.is_after(from_step, after))
         planned = store.commands(run.id, state="planned")
-        self._plan = deque(sorted(planned, key=lambda each: (each.applied_step or 0, each.id)))
+        self._inbox = Inbox(again, self._lockstep, planned=planned)
         self._numbers, self._arrays = store.written_from(run.id, from_step)
         self._written_to = max((step for step, _ in self._numbers), default=0)
         self._closed = threading.Event()
@@ -86,8 +89,8 @@ class StoreChannel:
         while not self._closed.wait(BEAT_SECONDS):
             try:
                 now = {"heartbeat_at": time.time()}
-                if self._total_steps:  # reports of a long run are far apart
-                    now["step"] = self._step
+                if self._total_steps and time.monotonic() - self._flushed_at > BEAT_SECONDS:
+                    now["step"] = self._step  # reports of a long run are far apart
                 self.store.update_run(self.run.id, attempt=self.run.attempt, **now)
             except StoreError:  # the store does not answer now: the next beat may reach it
                 continue
@@ -102,6 +105,8 @@ class StoreChannel:
         """
         now = time.time()
         self._total_steps = total_steps
+        if self._lockstep is not None:
+            self._lockstep.begin(self._step, hears=not self._catches_up(self._step))
         begun = self._insist(
             lambda: self.store.move_run(
                 self.run.id,
@@ -121,13 +126,23 @@ class StoreChannel:
             )
 
     def report(self, report: Report, *, seconds: float) -> None:
-        """Keep a report; written together with its neighbours about twice a second."""
+        """Keep a report; written together with its neighbours about twice a second.
+
+        A run with a twin writes at boundaries at which its twin does so too, but for the first.
+        """
         self._seconds, self._step = seconds, report.step
         if self._on_progress is not None:
             self._on_progress(report.step, self._total_steps, report.metrics)
         self._pending.append(self._new_part(report))
-        if time.monotonic() - self._flushed_at >= FLUSH_SECONDS:
+        if self._lockstep is not None:
+            self._lockstep.reported(report.step, seconds)
+        if self._is_due and (self._lockstep is None or not self._flushed_at):
             self.flush()
+
+    @property
+    def _is_due(self) -> bool:
+        """Whether it is time to write."""
+        return time.monotonic() - self._flushed_at >= FLUSH_SECONDS
 
     def _new_part(self, report: Report) -> Report:
         """What of a report no earlier attempt has written."""
@@ -158,6 +173,7 @@ class StoreChannel:
     def state(self, state: RunState, *, step: int, seconds: float, total_steps: int) -> None:
         """The run was paused, goes on, or has become longer."""
         self._total_steps = total_steps
+        self._paused = state is RunState.PAUSED
         self.flush()
         self._update(
             state=state.value, step=step, training_seconds=seconds, total_steps=total_steps
@@ -169,30 +185,44 @@ class StoreChannel:
         Looks into the store ten times a second at most. New commands wait until all is done again
         that an earlier attempt applied or reported.
         """
-        planned = []
-        while self._plan and (self._plan[0].applied_step or 0) <= step:
-            planned.append(self._plan.popleft())
-        return [*planned, *self._asked(step)]
+        return [*self._inbox.planned(step), *self._asked(step)]
 
     def _asked(self, step: int) -> Sequence[Command]:
         self._step = step
-        again = []
-        while self._again and (self._again[0].applied_step or 0) <= step:
-            again.append(self._again.popleft())
-        catching_up = bool(again or self._again) or step < self._written_to
-        if catching_up or time.monotonic() - self._polled_at < POLL_SECONDS:
+        again = self._inbox.again(step)
+        if again or self._catches_up(step):
             return again
-        self._polled_at = time.monotonic()
-        asked = [
-            command
-            for command in self._insist(
-                lambda: self.store.commands(self.run.id, after=self._cursor, state="requested")
+        if time.monotonic() - self._polled_at >= POLL_SECONDS:
+            self._polled_at = time.monotonic()
+            cursor = self._inbox.cursor
+            self._inbox.add(
+                self._insist(
+                    lambda: self.store.commands(self.run.id, after=cursor, state="requested")
+                )
             )
-            if command.kind is not CommandKind.CADENCE
-        ]
-        if asked:
-            self._cursor = asked[-1].id
-        return asked
+        return self._inbox.ready(step, paused=self._paused)
+
+    def _catches_up(self, step: int) -> bool:
+        return self._inbox.has_more_again or step < self._written_to
+
+    def holds(self, step: int, *, reported: bool) -> float:
+        """Seconds after which to look again whether this boundary can be left; 0: it can.
+
+        After a report the twin has to come as far; what was asked of both, it has to have heard.
+        """
+        if self._lockstep is None:
+            return 0.0
+        if self._inbox.waits:
+            return self._lockstep.next_look()
+        if self._paused:
+            return 0.0
+        hears = not self._catches_up(step)
+        if not reported:
+            return self._lockstep.keep_close(step, hears=hears)
+        pause = self._lockstep.meet(step, hears=hears, due=self._is_due)
+        if self._lockstep.shows(step):
+            self.flush()
+        return pause
 
     def settle(self, command: Command, *, step: int, reason: str | None = None) -> None:
         """Acknowledge a command; one that comes again was acknowledged before."""

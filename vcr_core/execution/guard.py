@@ -57,13 +57,28 @@ class Guard:
         longest = self.limits.idle_minutes
         if silence > worker.patience:
             self._kill(run, worker, f"its worker had been silent for {silence:.0f} s")
-        elif longest is not None and run.state is not RunState.PAUSED and idle > 60 * longest:
+        elif longest is not None and idle > 30 * longest and self._may_rest(run):
+            self._progress.forget(run.id)
+        elif longest is not None and idle > 60 * longest:
             self._kill(run, worker, f"it had not finished a step for {longest:g} minutes")
         minutes = self.limits.minutes
         if minutes is not None and run.training_seconds > 60 * minutes and run.id not in self._told:
             self._told.add(run.id)
             reason = {"reason": f"runs may train for {minutes:g} minutes on this server"}
             self.store.add_command(run.id, CommandKind.STOP, reason, token="limit:minutes")
+
+    def _may_rest(self, run: RunSummary) -> bool:
+        """Whether a run takes no steps because it is paused, or because its twin is behind it."""
+        if run.state is RunState.PAUSED:
+            return True
+        twin_id = self.store.twin_of(run.id)
+        mine, twin = (self.store.position(each) if each else None for each in (run.id, twin_id))
+        return (
+            mine is not None
+            and twin is not None
+            and twin.state is RunState.RUNNING
+            and (twin.reached or 0) < (mine.reached or 0)
+        )
 
     def _kill(self, run: RunSummary, worker: Worker, why: str) -> None:
         log.warning("run %s: %s", run.id, why)

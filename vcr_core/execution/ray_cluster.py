@@ -26,7 +26,13 @@ from vcr_core.execution.devices import Slot, slots_per_device
 VARIABLE = "VCR_LAB_RAY"
 CONNECT_SECONDS = 5.0
 SILENCE_SECONDS = 4.0
-PASSED_ON = ("VCR_LAB_CHECKPOINTS", "VCR_LAB_LIMITS", "VCR_LAB_SLOTS", "PYTHONPATH")
+PASSED_ON = (
+    "VCR_LAB_CHECKPOINTS",
+    "VCR_LAB_LIMITS",
+    "VCR_LAB_LOCKSTEP",
+    "VCR_LAB_SLOTS",
+    "PYTHONPATH",
+)
 
 
 def check_cluster(address: str, store_url: str) -> None:

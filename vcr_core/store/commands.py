@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
+import uuid
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Row, select, update
+from sqlalchemy import Connection, Row, select, update
 
 from vcr_core.store import schema
-from vcr_core.store.connection import Connected
+from vcr_core.store.connection import Connected, lock_run
 from vcr_core.store.records import Command, CommandKind, CommandSource, RunState
 from vcr_core.store.runs import check_attempt, clean
 
@@ -37,14 +38,7 @@ class CommandRows(Connected):
         Raises:
             UnknownRunError: the store holds no such run.
         """
-        row = {
-            "run_id": run_id,
-            "kind": kind.value,
-            "payload": dict(payload or {}),
-            "created_at": time.time(),
-            "token": token,
-            "source": source.value,
-        }
+        row = _new_row(run_id, kind, payload) | {"token": token, "source": source.value}
         with self._writing(run_id) as connection:
             if token is not None:
                 first = connection.scalar(
@@ -54,13 +48,41 @@ class CommandRows(Connected):
                 )
                 if first is not None:
                     return int(first)
-            found = connection.scalar(select(_runs.c.state).where(_runs.c.id == run_id))
-            state = RunState(str(found))
-            if state.is_over:
-                row |= {"state": "refused", "reason": f"the run is over: {state.value}"}
-            result = connection.execute(_commands.insert().values(**row))
-            key = result.inserted_primary_key
-        return int(key[0]) if key else 0
+            return _insert(connection, row)
+
+    def ask_both(
+        self, twins: Sequence[str], kind: CommandKind, payload: Mapping[str, Any] | None = None
+    ) -> dict[str, int]:
+        """Ask the same of the two runs of a pair: they do it at the same step, if both train.
+
+        Returns the commands' ids by run. Both appear at once, and in the same order as what else
+        is asked of both. One on a run that is over is refused.
+
+        Raises:
+            UnknownRunError: the store does not hold one of the runs.
+        """
+        joint = uuid.uuid4().hex
+        with self._writing() as connection:
+            for run_id in sorted(twins):
+                lock_run(connection, run_id)
+            return {
+                run_id: _insert(connection, _new_row(run_id, kind, payload) | {"joint": joint})
+                for run_id in twins
+            }
+
+    def offer_step(self, command_id: int, step: int) -> None:
+        """Say how far a run was when it heard of what was asked of it and of its twin."""
+        with self._writing() as connection:
+            connection.execute(
+                update(_commands).where(_commands.c.id == command_id).values(offered_step=step)
+            )
+
+    def joint_command(self, run_id: str, joint: str) -> Command | None:
+        """What a run was asked together with its twin; None: nothing of that name."""
+        query = select(_commands).where(_commands.c.run_id == run_id, _commands.c.joint == joint)
+        with self._reading() as connection:
+            row = connection.execute(query).one_or_none()
+        return None if row is None else _command(row)
 
     def plan_commands(
         self, run_id: str, plan: Iterable[tuple[int, CommandKind, Mapping[str, Any]]]
@@ -162,6 +184,27 @@ class CommandRows(Connected):
                 )
 
 
+def _new_row(run_id: str, kind: CommandKind, payload: Mapping[str, Any] | None) -> dict[str, Any]:
+    return {
+        "run_id": run_id,
+        "kind": kind.value,
+        "payload": dict(payload or {}),
+        "created_at": time.time(),
+        "source": CommandSource.PERSON.value,
+    }
+
+
+def _insert(connection: Connection, row: Mapping[str, Any]) -> int:
+    """Add a command, refused where its run is over; returns its id."""
+    values = dict(row)
+    found = connection.scalar(select(_runs.c.state).where(_runs.c.id == row["run_id"]))
+    state = RunState(str(found))
+    if state.is_over:
+        values |= {"state": "refused", "reason": f"the run is over: {state.value}"}
+    key = connection.execute(_commands.insert().values(**values)).inserted_primary_key
+    return int(key[0]) if key else 0
+
+
 def _command(row: Row[Any]) -> Command:
     return Command(
         row.id,
@@ -174,4 +217,6 @@ def _command(row: Row[Any]) -> Command:
         row.reason,
         row.token,
         CommandSource(row.source),
+        row.joint,
+        row.offered_step,
     )

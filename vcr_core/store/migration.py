@@ -14,6 +14,8 @@ def migrate(connection: Connection, version: int) -> None:
     """Apply every step from ``version`` on; rows are kept as they are."""
     if version < 2:
         _to_version_2(connection)
+    if version < 3:
+        _to_version_3(connection)
     connection.execute(
         update(schema.about)
         .where(schema.about.c.key == "version")
@@ -31,6 +33,12 @@ def _to_version_2(connection: Connection) -> None:
     for table in (schema.runs, schema.commands):
         _add_missing_indexes(connection, table)
     _number_runs(connection)
+
+
+def _to_version_3(connection: Connection) -> None:
+    """What is asked of both twins at once; how far they are."""
+    _add_missing_columns(connection, schema.commands)
+    schema.metadata.create_all(connection, checkfirst=True)
 
 
 def _add_missing_columns(connection: Connection, table: Table) -> None:

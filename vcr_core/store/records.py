@@ -50,7 +50,7 @@ class CommandKind(StrEnum):
     SET       ``field`` and ``value`` of a live setting
     PAUSE     wait at the next step boundary, keeping everything
     RESUME    go on
-    STEP      do ``n`` steps (default 1), show everything at the last, then pause
+    STEP      do ``n`` steps (default 1) more, show everything at the last, then pause
     SLOW      wait ``seconds`` before every step and show everything; 0 is full speed
     EXTEND    train ``epochs`` more
     SNAPSHOT  keep a checkpoint now, and the matrices of the next step
@@ -165,6 +165,8 @@ class Command:
     """What a person asked of a run, and what became of it.
 
     ``applied_step`` of one that is "planned" is the step at which it is to be applied.
+    What was asked of both twins at once has the same ``joint`` name on both. ``offered_step`` is
+    how far the run was when it heard of it: both do it at the larger of their two.
     """
 
     id: int
@@ -177,13 +179,35 @@ class Command:
     reason: str | None
     token: str | None = None
     source: CommandSource = CommandSource.PERSON
+    joint: str | None = None
+    offered_step: int | None = None
 
     def is_after(self, step: int, command_id: int) -> bool:
         """Whether this was applied after a checkpoint, whose last command had ``command_id``.
 
-        What was planned may have been applied after what was asked later.
+        What was planned, or asked of both twins, may have been applied after what was asked later.
         """
         return self.id > command_id or (self.applied_step or 0) > step
+
+
+@dataclass(frozen=True)
+class Position:
+    """How a run stands, as its twin has to know it.
+
+    ``reached``  the last boundary that it has come to; None: it keeps no step with a twin
+    ``shown``    the last boundary at which it was decided to write what was reported
+    ``hears``    whether it takes new commands: not while it repeats what an earlier attempt did
+    """
+
+    state: RunState
+    attempt: int
+    heartbeat_at: float | None
+    step: int
+    training_seconds: float
+    deleted: bool
+    reached: int | None
+    shown: int
+    hears: bool
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,10 @@
-"""The tables, version 2. Readers go by cursor: the ``id`` columns only grow.
+"""The tables, version 3. Readers go by cursor: the ``id`` columns only grow.
 
 runs       one row a run: what it is (config), how it is (state, step, heartbeat), what came out
 metrics    one row a number: run, step, name, value
 snapshots  one row a matrix or vector: run, step, layer, kind, raw little-endian float32
 commands   what was asked of a run, and the step at which it was applied
+positions  how far the runs of pairs are, for their twins
 studies    what a sweep looks for, and what it found
 leases     who may act as dispatcher
 
@@ -33,7 +34,7 @@ from sqlalchemy import (
     false,
 )
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 APPLICATION = "vcr-lab"
 
 BIG = BigInteger().with_variant(Integer, "sqlite")  # SQLite counts in 64 bits anyway
@@ -125,8 +126,22 @@ commands = Table(
     # since version 2
     Column("token", Text),
     Column("source", String(16), nullable=False, server_default="person"),
+    # since version 3
+    Column("joint", String(32)),
+    Column("offered_step", Integer),
     Index("commands_by_run", "run_id", "id"),
     Index("commands_by_token", "run_id", "token", unique=True),
+)
+
+# since version 3
+positions = Table(
+    "positions",
+    metadata,
+    Column("run_id", String(32), ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True),
+    Column("attempt", Integer, nullable=False),
+    Column("reached", Integer, nullable=False),
+    Column("shown", Integer, nullable=False),
+    Column("hears", Boolean, nullable=False),
 )
 
 studies = Table(

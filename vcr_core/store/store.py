@@ -16,11 +16,21 @@ from vcr_core.store.leases import LeaseRows
 from vcr_core.store.listing import ListingRows
 from vcr_core.store.numbers import NumberRows
 from vcr_core.store.opening import identity, open_engine
+from vcr_core.store.positions import PositionRows
 from vcr_core.store.runs import RunRows
 from vcr_core.store.studies import StudyRows
 
 
-class Store(RunRows, ListingRows, NumberRows, CommandRows, StudyRows, LeaseRows, Backups):
+class Store(
+    RunRows,
+    ListingRows,
+    NumberRows,
+    CommandRows,
+    PositionRows,
+    StudyRows,
+    LeaseRows,
+    Backups,
+):
     """Reads and writes runs. Made by :func:`open_store`.
 
     ``url`` opens it again and may hold a password; ``shown`` is the address for people.

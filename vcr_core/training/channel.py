@@ -27,6 +27,14 @@ class Channel(Protocol):
         again at the step at which it was applied.
         """
 
+    def holds(self, step: int, *, reported: bool) -> float:
+        """Seconds after which to look again whether the run may go on; 0: it may.
+
+        Called at every step boundary, after :meth:`commands`. It may not while its twin has to
+        come as far (``reported``: something was reported at this step), or has to hear of what
+        was asked of both.
+        """
+
     def settle(self, command: Command, *, step: int, reason: str | None = None) -> None:
         """Acknowledge a command: applied at ``step``, or refused with a reason."""
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 
 class Clock:
-    """Seconds of training, pauses left out; ``probing`` are those of its evaluations."""
+    """Seconds of training, pauses and waiting left out; ``probing`` are those of evaluations."""
 
     def __init__(self, seconds: float = 0.0) -> None:
         self._spent = seconds
@@ -30,6 +30,14 @@ class Clock:
 
     def resume(self) -> None:
         self._since = time.perf_counter()
+
+    @contextmanager
+    def waiting(self) -> Iterator[None]:
+        """Leave out what happens inside."""
+        began = time.perf_counter()
+        yield
+        if self._since is not None:
+            self._since += time.perf_counter() - began
 
     @contextmanager
     def probe(self) -> Iterator[None]:

@@ -91,7 +91,8 @@ class Control:
         self.knobs.paused, self.knobs.steps_left = False, None
 
     def _step(self, payload: Mapping[str, Any], _step: int) -> None:
-        self.knobs.steps_left = int(_number(payload, "n", default=1, least=1, most=MOST_STEPS))
+        more = int(_number(payload, "n", default=1, least=1, most=MOST_STEPS))
+        self.knobs.steps_left = (self.knobs.steps_left or 0) + more
         self.knobs.paused = False
 
     def _slow(self, payload: Mapping[str, Any], _step: int) -> None:

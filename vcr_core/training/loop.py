@@ -77,6 +77,7 @@ class Trainer:
         self._keeper = keeper
         self._at_leisure = at_leisure
         self._last_command = 0
+        self._reported = True  # twins begin together
         self._losses = LossMean(experiment.device)
         self._epoch: tuple[int, Tensor] | None = None
         self._probes: dict[int, Tensor] = {}
@@ -111,19 +112,31 @@ class Trainer:
         began = time.monotonic()
         while not self.channel.is_interrupted(self.step):
             self._obey()
-            knobs = self.control.knobs
-            if self.is_over:
+            if self.control.knobs.ending:
                 return True
-            if self._keeper is not None and self._keeper.is_due and not knobs.paused:
-                self._keep(wait=False)
-            rest = began + knobs.slow - time.monotonic()
-            waits = self._at_leisure and (knobs.paused or rest > 0)
-            if self._ranks is not None:
-                waits = self._ranks.same(waits)
-            if not waits:
+            held, rest = self._pauses(began)
+            if self.is_over and not held:
+                return True
+            if not held:
+                self._keep_if_due()
+            if not held and not rest:
                 return False
-            time.sleep(POLL_SECONDS if knobs.paused else max(0.0, min(POLL_SECONDS, rest)))
+            if held:
+                with self.clock.waiting():
+                    time.sleep(held)
+            else:
+                time.sleep(rest)
         return True
+
+    def _pauses(self, began: float) -> tuple[float, float]:
+        """Seconds after which to look again: for the twin, and for a pause or slow motion."""
+        knobs = self.control.knobs
+        rest = 0.0
+        if self._at_leisure:
+            left = began + knobs.slow - time.monotonic()
+            rest = POLL_SECONDS if knobs.paused else max(0.0, min(POLL_SECONDS, left))
+        pauses = self.channel.holds(self.step, reported=self._reported), rest
+        return pauses if self._ranks is None else self._ranks.same(pauses)
 
     def train_step(self) -> Tensor:
         """One step on the next batch; returns its task loss, still on the device."""
@@ -131,6 +144,7 @@ class Trainer:
         batch = self._batch()
         self.step += 1
         reporting, showing = self.control.begin_step(self.step)
+        self._reported = reporting
         experiment.regularization.record = reporting
         rate = self._set_learning_rate()
         experiment.model.train()
@@ -178,6 +192,7 @@ class Trainer:
             starts = None if self.is_over else self._probes
             evaluation = evaluate(self.experiment, starts=starts)
         self.channel.report(Report(self.step, evaluation.numbers(), {}), seconds=self.clock.seconds)
+        self._reported = True
         return evaluation
 
     def ask(self, kind: CommandKind | str, **payload: Any) -> None:
@@ -282,6 +297,10 @@ class Trainer:
     def _interrupted(self) -> Outcome:
         self._keep(wait=True)
         return Outcome(RunState.INTERRUPTED, self.step, self.clock.seconds, None)
+
+    def _keep_if_due(self) -> None:
+        if self._keeper is not None and self._keeper.is_due and not self.control.knobs.paused:
+            self._keep(wait=False)
 
     def _keep(self, *, wait: bool, asked_for: bool = False) -> None:
         if self._keeper is not None:

@@ -141,6 +141,10 @@ class SharedChannel:
         asked, self._interrupted = self._ranks.same(heard)
         return asked
 
+    def holds(self, step: int, *, reported: bool) -> float:
+        """What holds the first process up; the loop tells the others."""
+        return 0.0 if self._inner is None else self._inner.holds(step, reported=reported)
+
     def settle(self, command: Command, *, step: int, reason: str | None = None) -> None:
         """Acknowledge a command once."""
         if self._inner is not None:

@@ -46,6 +46,10 @@ class Recorder:
             due.append(self._left.popleft())
         return due
 
+    def holds(self, step: int, *, reported: bool) -> float:
+        """Nobody is waited for."""
+        return 0.0
+
     def settle(self, command: Command, *, step: int, reason: str | None = None) -> None:
         """Every command of a history was applied once."""
 

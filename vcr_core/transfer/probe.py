@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 DEFAULT_L2 = 1e-3
 MAX_EVALUATIONS = 500
 #: The solver stops where no entry of the gradient is larger.
-GRADIENT_TOLERANCE = {torch.float64: 1e-6, torch.float32: 1e-4}
+GRADIENT_TOLERANCE = {torch.float64: 1e-8, torch.float32: 1e-4}
 
 
 @dataclass(frozen=True)
