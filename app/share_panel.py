@@ -37,9 +37,9 @@ def link_maker() -> None:
     """The link to this very page, with parts left out or locked for a class."""
     st.caption(tr("Whoever opens this link sees this page: settings, run, layer, step and view."))
     place = st.container()
-    hidden = _parts("hide", "Leave out", links.PARTS)
+    hidden = _parts("hide", tr("Leave out"), links.PARTS)
     lockable = {part: links.PARTS[part] for part in links.LOCKABLE if part not in hidden}
-    locked = _parts("lock", "Show, but let nobody change", lockable)
+    locked = _parts("lock", tr("Show, but let nobody change"), lockable)
     with_run = RUN_PARAMETER in st.query_params and st.checkbox(
         tr("With the run that is shown"), value=True, key="share:run"
     )
@@ -63,7 +63,7 @@ def address(query: Mapping[str, str]) -> str:
 def _parts(name: str, label: str, parts: Mapping[str, str]) -> list[str]:
     linked = [part for part in parts if part in links.listed(name)]
     return st.multiselect(
-        tr(label),
+        label,
         list(parts),
         linked,
         format_func=lambda part: tr(parts[part]),

@@ -11,10 +11,13 @@ import pytest
 
 from app.advice_panel import COLUMNS, QUESTION
 from app.controls import KNOBS
+from app.layer_panel import CONVENTIONS
+from app.links import PARTS
 from app.live_page import MATRICES, ORDERS
 from app.live_view.words import WORDS, translated_chart
 from app.run_list.component import WORDS as LIST_WORDS
 from app.texts import catalogue
+from app.words import TWINS
 from vcr_core.advisor.advice import SENTENCES as ADVICE
 from vcr_core.comparison import difference_chart, matrix_chart, text
 from vcr_core.comparison.report import WORDS as REPORT_WORDS
@@ -106,6 +109,9 @@ def sentences() -> set[str]:
         | set(COLUMNS.values())
         | {QUESTION}
         | {history.MARK_TEXT}
+        | set(PARTS.values())
+        | set(CONVENTIONS.values())
+        | set(TWINS.values())
     )
     for folder in ("app", "pages"):
         for path in (ROOT / folder).rglob("*.py"):
