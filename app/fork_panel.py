@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import streamlit as st
 
@@ -40,33 +39,38 @@ def fork_panel(watched: Watched) -> None:
 
 def _body(watched: Watched) -> None:
     run = _chosen(watched)
-    step = _step(run)
+    step, at = _step(run)
     st.caption(_where_it_begins(run, step))
-    key = f"{run.id}:{step}"
     done = [move_of(command) for command in lab_store().history(run.id)]
     then = live_after(run.config, [move for move in done if move.step < step])
-    changes = {field: _weight(then, field, key) for field in WEIGHTS}
-    more = st.number_input(
+    keys = {field: _weight(then, field, f"{run.id}:{step}") for field in WEIGHTS}
+    more = f"fork:more:{run.id}"
+    st.number_input(
         tr("Epochs more"),
         0,
         1000,
         5,
-        key=f"fork:more:{run.id}",
+        key=more,
         help=tr("How much longer than the run it goes on from."),
     )
-    epochs = live_after(run.config, done).training.epochs + int(more)
     st.button(
         tr("Fork at step {step}", step=step),
         type="primary",
         key="fork",
         on_click=asks(_fork),
-        args=(run, step, {**changes, EPOCHS: epochs}),
+        args=(run, at, keys, more, live_after(run.config, done).training.epochs),
     )
 
 
-def _fork(run: Run, step: int, changes: Mapping[str, Any]) -> None:
-    """Make the new run, and show it."""
-    watch(fork(lab_store(), run.id, changes, step=step))
+def _fork(run: Run, at: str, weights: Mapping[str, str], more: str, epochs: int) -> None:
+    """Make the new run, and show it.
+
+    It reads the fields by their keys: what was typed last may not have been drawn yet.
+    """
+    typed = st.session_state
+    changes = {field: typed[key] for field, key in weights.items()}
+    length = {EPOCHS: epochs + int(typed[more])}
+    watch(fork(lab_store(), run.id, {**changes, **length}, step=int(typed[at])))
     ensure_dispatcher(lab_store())
     links.keep_step(None)
     st.session_state[OPEN] = False
@@ -87,19 +91,20 @@ def _chosen(watched: Watched) -> Run:
     return next(run for run in watched.runs if run.role.value == role)
 
 
-def _step(run: Run) -> int:
-    """The step shown when the panel was opened, or the one that is typed."""
+def _step(run: Run) -> tuple[int, str]:
+    """The step shown when the panel was opened, or the one that is typed; and its field's key."""
     shown = links.step()
     start = st.session_state.setdefault(AT, run.step if shown is None else shown)
+    key = f"fork:step:{run.id}:{start}"
     typed = st.number_input(
         tr("At step"),
         min_value=0,
         value=min(int(start), run.step),
         step=1,
-        key=f"fork:step:{run.id}:{start}",
+        key=key,
         help=tr("At first the step that the slider shows."),
     )
-    return int(typed)
+    return int(typed), key
 
 
 def _where_it_begins(run: Run, step: int) -> str:
@@ -116,13 +121,14 @@ def _where_it_begins(run: Run, step: int) -> str:
     )
 
 
-def _weight(then: RunConfig, field: str, key: str) -> float:
-    return float(
-        st.number_input(
-            tr(str(fields()[field].title)),
-            min_value=0.0,
-            value=float(get_value(then, field)),
-            format="%g",
-            key=f"fork:{field}:{key}",
-        )
+def _weight(then: RunConfig, field: str, place: str) -> str:
+    """The field of a weight, at first where it stood at that step; returns its key."""
+    key = f"fork:{field}:{place}"
+    st.number_input(
+        tr(str(fields()[field].title)),
+        min_value=0.0,
+        value=float(get_value(then, field)),
+        format="%g",
+        key=key,
     )
+    return key

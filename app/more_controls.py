@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import streamlit as st
 
 from app.commands import live_settings, send, speed_in_words, turn_to
@@ -21,11 +19,13 @@ def more_controls(watched: Watched, *, shown: tuple[str, ...]) -> None:
     run_id = watched.main.id
     _speed(watched)
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        count = st.number_input(tr("Steps"), 1, 1000, 10, key=f"steps:{run_id}", width=220)
-        _ask(watched, CommandKind.STEP, {"n": int(count)}, tr("Do {n} steps", n=int(count)))
+        key = f"steps:{run_id}"
+        count = st.number_input(tr("Steps"), 1, 1000, 10, key=key, width=220)
+        _ask(watched, CommandKind.STEP, "n", key, tr("Do {n} steps", n=int(count)))
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        epochs = st.number_input(tr("Epochs more"), 1, 1000, 5, key=f"more:{run_id}", width=220)
-        _ask(watched, CommandKind.EXTEND, {"epochs": int(epochs)}, tr("Train longer"))
+        key = f"more:{run_id}"
+        st.number_input(tr("Epochs more"), 1, 1000, 5, key=key, width=220)
+        _ask(watched, CommandKind.EXTEND, "epochs", key, tr("Train longer"))
     st.caption(tr("Every other setting that can change while it trains"))
     live = live_settings(watched.main)
     for field in live_fields():
@@ -65,14 +65,19 @@ def _asked_speed(run: Run) -> float:
     return float(asked[-1]) if asked and isinstance(asked[-1], int | float) else 0.0
 
 
-def _ask(watched: Watched, kind: CommandKind, payload: dict[str, Any], label: str) -> None:
+def _ask(watched: Watched, kind: CommandKind, name: str, key: str, label: str) -> None:
+    """A button that asks for the number in the field ``key``."""
     st.button(
         label,
         key=f"do:{kind.value}",
         disabled=not watched.active,
-        on_click=asks(send),
-        args=(watched.active, kind, payload),
+        on_click=asks(_send),
+        args=(watched, kind, name, key),
     )
+
+
+def _send(watched: Watched, kind: CommandKind, name: str, key: str) -> None:
+    send(watched.active, kind, {name: int(st.session_state[key])})
 
 
 def _setting(watched: Watched, live: RunConfig, field: str) -> None:
