@@ -117,7 +117,7 @@ def _undo(watched: Watched) -> None:
         key="undo",
         disabled=move is None or links.is_locked("knobs"),
         help=tr("Turn the last knob back to where it stood."),
-        on_click=asks(undo),
+        on_click=asks(undo, button="undo"),
         args=(watched,),
     )
 
@@ -136,14 +136,17 @@ def _button(
         key=f"bar:{kind.value}",
         disabled=links.is_locked("transport") or not watched.active,
         shortcut=shortcut,
-        on_click=asks(_ask),
+        on_click=asks(_ask, button=f"bar:{kind.value}"),
         args=(watched, kind),
     )
 
 
 def _ask(watched: Watched, kind: CommandKind) -> None:
+    if kind is CommandKind.PAUSE and asked_to_pause(watched.main):
+        return  # the same click once more: it may come when the page is drawn anew
     if kind is CommandKind.RESUME:
-        resume(watched)
+        if asked_to_pause(watched.main):
+            resume(watched)
         return
     runs = watched.active
     if kind is CommandKind.STOP:

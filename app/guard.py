@@ -6,6 +6,7 @@ that tick keep ticking, so that the page is whole again as soon as the store is.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from functools import wraps
 from typing import ParamSpec
@@ -17,6 +18,8 @@ from vcr_core.errors import StoreError, UnknownRunError, VcrLabError
 
 RETRY_SECONDS = 2.0
 PROBLEM = "problem"
+CLICKED = "clicked"
+ONE_CLICK_SECONDS = 0.25
 Arguments = ParamSpec("Arguments")
 
 
@@ -71,17 +74,33 @@ def wait_for_store(error: StoreError, ask: Callable[[], object]) -> None:
     st.fragment(look, run_every=RETRY_SECONDS)()
 
 
-def asks(action: Callable[Arguments, None]) -> Callable[Arguments, None]:
-    """What a button does; where it cannot be done, the page says so."""
+def asks(action: Callable[Arguments, None], *, button: str = "") -> Callable[Arguments, None]:
+    """What a widget does; where it cannot be done, the page says so.
+
+    ``button`` is the key of one that must not do it twice: a browser in which it is just being
+    drawn anew may send one click, or one key, two times.
+    """
 
     @wraps(action)
     def done(*args: Arguments.args, **kwargs: Arguments.kwargs) -> None:
+        if button and _is_same_click(button):
+            return
         try:
             action(*args, **kwargs)
         except VcrLabError as error:
             st.session_state[PROBLEM] = str(error)
 
     return done
+
+
+def _is_same_click(button: str) -> bool:
+    """Whether a button was clicked just now; remembers that it is clicked."""
+    now = time.monotonic()
+    last, at = st.session_state.get(CLICKED, ("", now))
+    if last == button and now - at < ONE_CLICK_SECONDS:
+        return True
+    st.session_state[CLICKED] = button, now
+    return False
 
 
 def say_problem() -> None:

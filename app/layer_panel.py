@@ -50,7 +50,7 @@ def _weights(watched: Watched, live: RunConfig, *, locked: bool) -> None:
     st.caption(tr("How many times the common weight each layer gets. 0 switches VCR off there."))
     with st.container(key="layer-weights"):
         for layer in live.layer_names:
-            name, *columns = st.columns([1, 2, 2], vertical_alignment="center")
+            name, *columns = st.columns([1.1, 2, 2], vertical_alignment="center")
             name.markdown(f"**{layer}**")
             for column, field in zip(columns, BY_LAYER, strict=True):
                 with column:

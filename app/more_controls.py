@@ -71,7 +71,7 @@ def _ask(watched: Watched, kind: CommandKind, name: str, key: str, label: str) -
         label,
         key=f"do:{kind.value}",
         disabled=not watched.active,
-        on_click=asks(_send),
+        on_click=asks(_send, button=f"do:{kind.value}"),
         args=(watched, kind, name, key),
     )
 

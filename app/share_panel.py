@@ -57,7 +57,7 @@ def link_maker() -> None:
 def address(query: Mapping[str, str]) -> str:
     """This page's address with another query."""
     scheme, host, path, *_ = urlsplit(st.context.url or "")
-    return urlunsplit((scheme, host, path, urlencode(query, safe=",:"), ""))
+    return urlunsplit((scheme, host, path or "/", urlencode(query, safe=",:"), ""))
 
 
 def _parts(name: str, label: str, parts: Mapping[str, str]) -> list[str]:

@@ -233,6 +233,20 @@ def test_markup_in_a_link_is_shown_as_text(page: AppTest) -> None:
     assert r"\<b\>\[x\](https\://example.org)\$a\$ \:red\[b\]" in warning.value
 
 
+def test_a_click_that_comes_twice_counts_once(
+    page: AppTest, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.guard.ONE_CLICK_SECONDS", 3600.0)
+    run_id = training(store)
+    page.query_params["run"] = run_id
+    page.run()
+    page.button(key="bar:step").click().run()
+    page.button(key="bar:step").click().run()
+    assert [each.kind for each in store.commands(run_id)] == [CommandKind.STEP]
+    page.button(key="bar:resume").click().run()  # another button is another click
+    assert store.commands(run_id)[-1].kind is CommandKind.RESUME
+
+
 def test_a_run_removed_for_good_while_it_is_watched_is_said(page: AppTest, store: Store) -> None:
     run_id = store.create_run(RunConfig())
     store.update_run(run_id, state=RunState.STOPPED.value)

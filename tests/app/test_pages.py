@@ -312,7 +312,10 @@ def turned(store: Store, run_id: str) -> list[float]:
     return [c.payload["value"] for c in store.commands(run_id) if c.kind is CommandKind.SET]
 
 
-def test_undo_turns_knobs_back_move_by_move(page: AppTest, store: Store) -> None:
+def test_undo_turns_knobs_back_move_by_move(
+    page: AppTest, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.guard.ONE_CLICK_SECONDS", 0.0)
     run_id = training(store)
     page.query_params["run"] = run_id
     page.run()
