@@ -13,9 +13,9 @@ from typing import Any
 
 import streamlit as st
 
-from app.run_actions import plain
 from app.state import lab_store
-from app.texts import tr
+from app.texts import plain, tr
+from app.texts.errors import told
 from vcr_core.execution.questions import Question
 from vcr_core.store import Answer, RequestState
 
@@ -55,7 +55,7 @@ def with_answers(
             found = _look(questions, WAIT_SECONDS)
     except _Refused as error:
         with place.container():
-            _say_why(questions, str(error), key)
+            _say_why(questions, told(error), key)
         return
     with place.container():
         if found is None:

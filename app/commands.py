@@ -3,17 +3,28 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import streamlit as st
 
-from app.state import Watched, lab_store, watch
+from app.state import Watched, lab_store
 from app.texts import tr
-from vcr_core.config import fields, get_value
+from vcr_core.config import (
+    BY_LAYER,
+    RunConfig,
+    fields,
+    get_value,
+    override,
+    split_name,
+    title_of,
+)
+from vcr_core.errors import ConfigError
 from vcr_core.execution import ensure_dispatcher
-from vcr_core.store import Command, CommandKind, Run, RunState
+from vcr_core.execution.control import resume_run
+from vcr_core.figures.history import shown_value
+from vcr_core.store import Command, CommandKind, CommandSource, Run, RunState
 
 SHOWN_MOVES = 3
 UNDOES = "undoes"
@@ -22,6 +33,8 @@ ONE_MOVE_SECONDS = 1.0  # turns of a knob that follow each other faster are one 
 
 def asked_to_pause(run: Run) -> bool:
     """Whether the last thing asked leaves the run paused, applied yet or not."""
+    if run.state is RunState.INTERRUPTED:
+        return True
     kinds = {CommandKind.PAUSE, CommandKind.RESUME, CommandKind.STEP}
     asked = [
         c.kind for c in lab_store().commands(run.id) if c.kind in kinds and c.state != "refused"
@@ -48,23 +61,52 @@ def send(runs: Sequence[Run], kind: CommandKind, payload: Mapping[str, Any] | No
         lab_store().add_command(run.id, kind, payload)
 
 
-def turn(watched: Watched, field: str, value: float, **more: Any) -> None:
+def turn(watched: Watched, field: str, value: Any, **more: Any) -> None:
     """Turn a knob: the learning rate of both twins, everything else of the regularised one."""
     runs = watched.active if field.startswith("optimizer") else (watched.main,)
     send(runs, CommandKind.SET, {"field": field, "value": value, **more})
 
 
-def watch_fork(run_id: str) -> None:
-    """Show a run that was just made from another one."""
-    ensure_dispatcher(lab_store())
-    watch(run_id)
-    st.rerun()
+def turn_to(watched: Watched, field: str, key: str) -> None:
+    """Turn a knob to where its widget stands; a widget that just came up asks for nothing."""
+    if st.session_state[key] != current_value(watched.main, field):
+        turn(watched, field, st.session_state[key])
+
+
+def resume(watched: Watched) -> None:
+    """Let paused runs go on; interrupted ones are queued, to go on from their checkpoints."""
+    cut_off = [run for run in watched.active if run.state is RunState.INTERRUPTED]
+    for run in cut_off:
+        resume_run(lab_store(), run.id)
+    if cut_off:
+        ensure_dispatcher(lab_store())
+    send([run for run in watched.active if run not in cut_off], CommandKind.RESUME)
+
+
+def live_settings(run: Run, *, before: int | None = None) -> RunConfig:
+    """The settings of a run as asked so far and not refused, or before a command."""
+    turns = [turn for turn in _turns(run) if before is None or turn.id < before]
+    config = run.config
+    try:
+        return override(config, _last_values(turns))
+    except ConfigError:  # something was asked that will be refused
+        return override(config, _last_values(each for each in turns if each.state == "applied"))
+
+
+def _last_values(turns: Iterable[Command]) -> dict[str, Any]:
+    """What every setting was turned to last; all layers at once replace what each was set to."""
+    values: dict[str, Any] = {}
+    for command in turns:
+        field = str(command.payload.get("field"))
+        if field in BY_LAYER:
+            values = {name: each for name, each in values.items() if split_name(name)[0] != field}
+        values[field] = command.payload.get("value")
+    return values
 
 
 def current_value(run: Run, field: str) -> Any:
     """What a setting stands at: the last value asked for and not refused, or the run's first."""
-    asked = [c.payload["value"] for c in _turns(run) if c.payload.get("field") == field]
-    return asked[-1] if asked else get_value(run.config, field)
+    return get_value(live_settings(run), field)
 
 
 def withdraw(run: Run) -> bool:
@@ -92,36 +134,54 @@ def undo(watched: Watched) -> None:
 
 
 def moves(watched: Watched) -> list[Move]:
-    """The last things that were asked of a run, newest first; a knob only once."""
+    """The last things that a person asked of a run, newest first; a knob only once."""
     found: dict[str, Move] = {}
     for command in reversed(lab_store().commands(watched.main.id)):
         name = str(command.payload.get("field", command.kind.value))
-        if name not in found and len(found) < SHOWN_MOVES:
-            what = _in_words(watched.main, command)
-            found[name] = Move(what, command.state, command.applied_step, command.reason or "")
+        if command.source is CommandSource.RUN or name in found:
+            continue
+        if len(found) == SHOWN_MOVES:
+            break
+        what = _in_words(watched.main, command)
+        found[name] = Move(what, command.state, command.applied_step, command.reason or "")
     return list(found.values())
 
 
 def _in_words(run: Run, command: Command) -> str:
     if command.kind is not CommandKind.SET:
-        return tr(command.kind.value.capitalize())
+        return _kind_in_words(command)
     field = str(command.payload.get("field"))
-    title = tr(str(fields()[field].title)) if field in fields() else field
-    before, after = (_shown(v) for v in (_before(run, command), command.payload.get("value")))
-    return f"{title} {before} → {after}"
+    after = shown_value(field, command.payload.get("value"))
+    before = shown_value(field, _before(run, command)) if split_name(field)[0] in fields() else "–"
+    return f"{named_setting(field)} {before} → {after}"
 
 
-def _shown(value: Any) -> str:
-    return f"{value:g}" if isinstance(value, int | float) else "–" if value is None else str(value)
+def _kind_in_words(command: Command) -> str:
+    match command.kind, dict(command.payload):
+        case CommandKind.STEP, {"n": int(n)} if n > 1:
+            return tr("{n} steps", n=n)
+        case CommandKind.SLOW, {"seconds": float(seconds) | int(seconds)}:
+            return speed_in_words(seconds)
+        case CommandKind.EXTEND, {"epochs": int(epochs)}:
+            return tr("{n} epochs more", n=epochs)
+    return tr(command.kind.value.capitalize())
+
+
+def speed_in_words(seconds: float) -> str:
+    """Slow motion as the page names it."""
+    return tr("{seconds} s a step", seconds=f"{seconds:g}") if seconds else tr("Full speed")
+
+
+def named_setting(field: str) -> str:
+    """A setting as the page names it, with its layer where it belongs to one."""
+    title, layer = title_of(field)
+    return tr("{setting} of {layer}", setting=tr(title), layer=layer) if layer else tr(title)
 
 
 def _before(run: Run, move: Command) -> Any:
     """What a field stood at before a move."""
-    field, first = str(move.payload.get("field")), min(_one_move(run, move))
-    earlier = [c for c in _turns(run) if c.id < first and c.payload.get("field") == field]
-    if earlier:
-        return earlier[-1].payload["value"]
-    return get_value(run.config, field) if field in fields() else None
+    first = min(_one_move(run, move))
+    return get_value(live_settings(run, before=first), str(move.payload["field"]))
 
 
 def _one_move(run: Run, move: Command) -> list[int]:
@@ -142,5 +202,5 @@ def _turns(run: Run) -> list[Command]:
     return [
         command
         for command in lab_store().commands(run.id)
-        if command.kind is CommandKind.SET and command.state != "refused"
+        if command.kind is CommandKind.SET and command.state not in {"refused", "planned"}
     ]

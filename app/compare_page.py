@@ -13,9 +13,9 @@ from app.live_view import View, live_view, make_ready
 from app.live_view.whole_feed import WholeFeed
 from app.matrices import matrices
 from app.right_and_wrong import groups_images
-from app.run_actions import MOST_COMPARED, plain
+from app.run_actions import MOST_COMPARED
 from app.state import lab_store
-from app.texts import tr
+from app.texts import plain, tr
 from app.texts.errors import told
 from vcr_core.comparison import (
     Group,

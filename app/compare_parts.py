@@ -7,11 +7,10 @@ from urllib.parse import urlencode
 
 import streamlit as st
 
-from app.run_actions import plain
 from app.run_list.rows import SHORT_STATES
 from app.state import RUN_PARAMETER
 from app.tables import table
-from app.texts import tr
+from app.texts import plain, tr
 from app.texts.errors import told
 from app.words import named
 from vcr_core.comparison import Comparison, Group, differing_settings

@@ -1,12 +1,11 @@
-"""The knobs of a run that trains: each move is a command, applied at the next step boundary.
+"""The bar of a run: what can be asked of it now. Each move is applied at the next step boundary.
 
-The bar stays in sight while the page scrolls. Its knobs and buttons are a fragment of their own, so
-that a move costs no more than a command; the line below says what became of what was asked.
+The bar stays in sight while the page scrolls, also when the run is over. Its knobs and buttons are
+a fragment of their own, so that a move costs no more than a command; the line below says what
+became of what was asked.
 """
 
 from __future__ import annotations
-
-from collections.abc import Iterable
 
 import streamlit as st
 
@@ -16,16 +15,22 @@ from app.commands import (
     asked_to_pause,
     current_value,
     last_move,
+    live_settings,
     moves,
+    resume,
     send,
-    turn,
+    turn_to,
     undo,
     withdraw,
 )
-from app.more_controls import fork_controls, more_controls
+from app.fork_panel import fork_panel
+from app.guard import asks, guarded, say_problem
+from app.layer_panel import layer_panel
+from app.more_controls import more_controls
+from app.share_panel import share_panel
 from app.state import Watched, find_watched, lab_store
-from app.texts import tr
-from vcr_core.config import fields
+from app.texts import plain, tr
+from vcr_core.config import RunConfig, fields, get_value
 from vcr_core.store import CommandKind, Run
 
 STATUS_SECONDS = 0.5
@@ -33,6 +38,7 @@ WEIGHTS = (0.0, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0)
 RATES = (1e-5, 3e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1)
 BECAME = {
     "requested": "requested",
+    "planned": "planned for step {step}",
     "applied": "applied at step {step}",
     "refused": "refused: {reason}",
 }
@@ -44,22 +50,27 @@ KNOBS = {
 
 
 def controls(watched: Watched) -> None:
-    """The bar of a run that is not over."""
+    """The bar; knobs and what became of them as long as the run is not over."""
     with st.container(key="controls"):
-        st.fragment(_bar)(watched.main.id)
-        st.fragment(_status, run_every=STATUS_SECONDS)(watched.main.id)
+        st.fragment(guarded(_bar, quiet=True))(watched.main.id)
+        if not watched.is_over:
+            status = guarded(_status, quiet=True)
+            st.fragment(status, run_every=STATUS_SECONDS)(watched.main.id)
 
 
 def _bar(run_id: str) -> None:
+    say_problem()
     watched = find_watched(lab_store(), run_id)
-    if not links.is_hidden("transport"):
-        with st.container(key="transport", horizontal=True, vertical_alignment="center"):
+    with st.container(key="transport", horizontal=True, vertical_alignment="center"):
+        if not watched.is_over and not links.is_hidden("transport"):
             _transport(watched)
-    if not links.is_hidden("knobs"):
+        _panels(watched)
+    if not watched.is_over and not links.is_hidden("knobs"):
+        live = live_settings(watched.main)
         with st.container(key="knobs"):
             for column, (field, grid) in zip(st.columns(len(KNOBS)), KNOBS.items(), strict=True):
                 with column:
-                    _knob(watched, field, grid)
+                    _knob(watched, live, field, grid)
 
 
 def _status(run_id: str) -> None:
@@ -79,8 +90,26 @@ def _transport(watched: Watched) -> None:
         )
     else:
         _button(tr("Pause"), ":material/pause:", CommandKind.PAUSE, watched, shortcut="Space")
-    _button(tr("Stop and keep"), ":material/stop:", CommandKind.STOP, watched)
     _button(tr("One step"), ":material/skip_next:", CommandKind.STEP, watched, shortcut="Right")
+    _button(tr("Stop and keep"), ":material/stop:", CommandKind.STOP, watched)
+
+
+def _panels(watched: Watched) -> None:
+    """What opens: weights by layer, all other commands, forking, code and links."""
+    over, live_knobs = watched.is_over, not links.is_hidden("knobs")
+    if not over and live_knobs:
+        _undo(watched)
+        layer_panel(watched, locked=links.is_locked("knobs"))
+    if not over and not links.is_hidden("transport") and not links.is_locked("transport"):
+        with st.popover(tr("More"), icon=":material/tune:"):
+            more_controls(watched, shown=tuple(KNOBS))
+    if not links.is_hidden("fork") and not links.is_locked("transport"):
+        fork_panel(watched)
+    if not links.is_hidden("code"):
+        share_panel(watched)
+
+
+def _undo(watched: Watched) -> None:
     move = last_move(watched.main)
     st.button(
         tr("Undo"),
@@ -88,14 +117,9 @@ def _transport(watched: Watched) -> None:
         key="undo",
         disabled=move is None or links.is_locked("knobs"),
         help=tr("Turn the last knob back to where it stood."),
-        on_click=undo,
+        on_click=asks(undo, button="undo"),
         args=(watched,),
     )
-    if not links.is_locked("transport"):
-        with st.popover(tr("More"), icon=":material/tune:"):
-            more_controls(watched, shown=tuple(KNOBS))
-        with st.popover(tr("Fork from here"), icon=":material/fork_right:"):
-            fork_controls(watched)
 
 
 def _button(
@@ -112,22 +136,27 @@ def _button(
         key=f"bar:{kind.value}",
         disabled=links.is_locked("transport") or not watched.active,
         shortcut=shortcut,
-        on_click=_ask,
-        args=(watched.active, kind),
+        on_click=asks(_ask, button=f"bar:{kind.value}"),
+        args=(watched, kind),
     )
 
 
-def _ask(runs: Iterable[Run], kind: CommandKind) -> None:
-    send([run for run in runs if not (kind is CommandKind.STOP and withdraw(run))], kind)
+def _ask(watched: Watched, kind: CommandKind) -> None:
+    if kind is CommandKind.PAUSE and asked_to_pause(watched.main):
+        return  # the same click once more: it may come when the page is drawn anew
+    if kind is CommandKind.RESUME:
+        if asked_to_pause(watched.main):
+            resume(watched)
+        return
+    runs = watched.active
+    if kind is CommandKind.STOP:
+        runs = tuple(run for run in runs if not withdraw(run))
+    send(runs, kind)
 
 
-def _knob(watched: Watched, field: str, grid: tuple[float, ...]) -> None:
+def _knob(watched: Watched, live: RunConfig, field: str, grid: tuple[float, ...]) -> None:
     """One slider. The learning rate turns both twins; the weights turn the regularised one."""
-    now, key, info = (
-        float(current_value(watched.main, field)),
-        _key(watched.main, field),
-        fields()[field],
-    )
+    now, key, info = float(get_value(live, field)), _key(watched.main, field), fields()[field]
     if st.session_state.get(key, now) != now:  # turned elsewhere: another tab, another device
         st.session_state[key] = now
     both = ""
@@ -140,14 +169,10 @@ def _knob(watched: Watched, field: str, grid: tuple[float, ...]) -> None:
         format_func=lambda value: f"{value:g}",
         key=key,
         help=f"{tr(info.description or '')}{both}",
-        on_change=_turned,
+        on_change=asks(turn_to),
         args=(watched, field, key),
         disabled=watched.main.state.is_over or links.is_locked("knobs"),
     )
-
-
-def _turned(watched: Watched, field: str, key: str) -> None:
-    turn(watched, field, st.session_state[key])
 
 
 def _key(run: Run, field: str) -> str:
@@ -156,5 +181,5 @@ def _key(run: Run, field: str) -> str:
 
 def told(move: Move) -> str:
     """``Variance weight 1 → 3: applied at step 17``."""
-    became = tr(BECAME[move.state], step=move.step, reason=move.reason)
-    return f"**{move.what}** {became}"
+    became = tr(BECAME[move.state], step=move.step, reason=plain(move.reason))
+    return f"**{plain(move.what)}** {became}"

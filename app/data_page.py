@@ -15,7 +15,8 @@ from app.data_choice import PLAIN, Choice, choose_data
 from app.data_parts import catalog_table, class_bars, facts, how_to_get
 from app.forms import folder_problems, newest
 from app.pictures import Tile, show_points, show_skeleton, show_tiles
-from app.texts import tr, tr_class
+from app.texts import plain, tr, tr_class
+from app.texts.errors import told
 from vcr_core.datasets.catalog import Target, dataset_info, parse_target
 from vcr_core.datasets.corruption_names import CORRUPTIONS, FOR_POINTS, SEVERITIES
 from vcr_core.errors import StoreError
@@ -53,7 +54,7 @@ def data_page() -> None:
         with samples:
             _pictures(choice, about)
     except StoreError as error:
-        st.error(str(error), icon=":material/error:")
+        st.error(plain(told(error)), icon=":material/error:")
         st.button(tr("Try again"), icon=":material/refresh:")
     st.subheader(tr("All data sets"), anchor=False)
     catalog_table()

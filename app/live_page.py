@@ -13,13 +13,14 @@ from app import links
 from app.advice_panel import advice_panel
 from app.controls import controls
 from app.exports import export_menu
+from app.guard import asks, guarded
 from app.live_view import Choice, Network, View, live_view
 from app.live_view.page_file import html_page
 from app.right_and_wrong import twins_images
 from app.state import Watched, find_watched, lab_store
-from app.texts import tr
+from app.texts import plain, tr
 from app.texts.errors import told
-from app.words import pair_summary, progress_line, single_summary
+from app.words import NAMES, pair_summary, progress_line, single_summary
 from vcr_core.datasets.catalog import chance
 from vcr_core.figures import (
     Chart,
@@ -44,25 +45,35 @@ TICK_SECONDS = 1.0
 FIRST_TICK_SECONDS = 0.3  # until the run trains: the first number should not wait for a tick
 MATRICES = (("correlation", "Correlation"), ("covariance", "Covariance"))
 ORDERS = (("network", "As in the network"), ("clustered", "Alike together"))
+OPTIONS = {
+    "matrix": tuple(value for value, _ in MATRICES),
+    "order": tuple(value for value, _ in ORDERS),
+}
 CHOSEN = {"layer": "", "matrix": MATRICES[0][0], "order": ORDERS[0][0]}
-NAMES = {"without VCR": "Without VCR", "with VCR": "With VCR", "this run": "This run"}
 
 
 def show_run(watched: Watched) -> None:
     """Everything about the run that the link names."""
     _headline(watched)
-    if not watched.is_over:
-        controls(watched)
-    elif not links.is_hidden("summary"):
+    if watched.is_deleted:
+        _deleted(watched)
+    controls(watched)
+    if watched.is_over and not links.is_hidden("summary"):
         _summary(watched)
         twins_images(watched)
         advice_panel(watched)
     tick = TICK_SECONDS if all(run.step for run in watched.runs) else FIRST_TICK_SECONDS
     every = None if watched.is_over else tick
-    st.fragment(_live, run_every=every)(watched.main.id, _states(watched))
+    st.fragment(guarded(_live), run_every=every)(watched.main.id, _states(watched))
     if all(run.step for run in watched.runs):
         _download(watched)
         export_menu(watched.runs, key="lab:export")
+
+
+def options(watched: Watched | None) -> dict[str, Sequence[str]]:
+    """What a link may choose from, by parameter."""
+    layers = {"layer": watched.main.config.layer_names} if watched else {}
+    return {"preset": tuple(PRESETS), **OPTIONS, **layers}
 
 
 def _headline(watched: Watched) -> None:
@@ -98,7 +109,24 @@ def _facts(watched: Watched) -> str:
 
 def _states(watched: Watched) -> tuple[str, ...]:
     """What the page around the live part depends on."""
-    return tuple(f"{run.state.value} {run.step > 0}" for run in watched.runs)
+    return tuple(f"{run.state.value} {run.step > 0} {run.deleted_at}" for run in watched.runs)
+
+
+def _deleted(watched: Watched) -> None:
+    """It can be brought back until it is purged."""
+    ids = [run.id for run in watched.runs if run.deleted_at is not None]
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.warning(
+            tr("This run was deleted. It can be looked at, and brought back, until it is purged."),
+            icon=":material/delete:",
+        )
+        st.button(
+            tr("Bring it back"),
+            icon=":material/undo:",
+            key="undelete",
+            on_click=asks(lab_store().restore_runs),
+            args=(ids,),
+        )
 
 
 def _live(run_id: str, states: tuple[str, ...]) -> None:
@@ -120,7 +148,7 @@ def _progress(run: Run, line: RunLine) -> None:
     st.progress(min(share, 1.0), text=f"**{tr(NAMES[line.label])}** · {progress_line(run)}")
     if run.state is RunState.FAILED:
         what, _, log = (run.error or "").partition("\n\n")
-        st.error(told(what), icon=":material/error:")
+        st.error(plain(told(what)), icon=":material/error:")
         if log:
             with st.expander(tr("The end of its log")):
                 st.code(log, language=None)
@@ -134,7 +162,7 @@ def _download(watched: Watched) -> None:
         """Made when it is asked for, in a thread that has to be told whose page it is."""
         add_script_run_ctx(threading.current_thread(), context)
         return html_page(
-            lambda layer: _view(watched, lines, layer),
+            lambda layer: _view(watched, lines, layer, whole=True),
             watched.main.config.layer_names[-1],
             store=lab_store(),
             title=_title(watched),
@@ -152,16 +180,21 @@ def _download(watched: Watched) -> None:
     )
 
 
-def _view(watched: Watched, lines: tuple[RunLine, ...], enlarged: str = "") -> View:
-    """What the live view shows, as the link says: layer, matrix, order, step."""
+def _view(
+    watched: Watched, lines: tuple[RunLine, ...], enlarged: str = "", *, whole: bool = False
+) -> View:
+    """What the live view shows, as the link says: layer, matrix, order, step.
+
+    ``whole`` shows what the link hides, too.
+    """
     layers = watched.main.config.layer_names
     layer = enlarged or links.choice("layer", layers, layers[-1])
     matrix = _choice("matrix", "Matrix", MATRICES)
     order = _choice("order", "Order of features", ORDERS)
     charts = [_accuracy(watched, lines)]
-    if not links.is_hidden("layer"):
+    if whole or not links.is_hidden("layer"):
         charts += _layer_charts(watched, lines, layer, matrix.value, order.value)
-    if not links.is_hidden("training"):
+    if whole or not links.is_hidden("training"):
         total = watched.main.total_steps
         charts += [
             rank_chart(lines, total_steps=total),
@@ -171,7 +204,7 @@ def _view(watched: Watched, lines: tuple[RunLine, ...], enlarged: str = "") -> V
     network = Network(watched.runs, lines, layers, layer, watched.main.total_steps)
     return View(
         tuple(charts),
-        network=None if links.is_hidden("network") else network,
+        network=None if links.is_hidden("network") and not whole else network,
         choices=() if links.is_hidden("layer") else (matrix, order),
         step=links.step(),
     )

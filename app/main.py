@@ -11,9 +11,9 @@ if str(ROOT) not in sys.path:  # streamlit puts this script's folder on the path
 
 import streamlit as st  # noqa: E402
 
+from app.guard import wait_for_store  # noqa: E402
 from app.state import lab_store, open_lab  # noqa: E402
 from app.texts import say_language, tr  # noqa: E402
-from app.texts.errors import told  # noqa: E402
 from app.tips import all_terms  # noqa: E402
 from vcr_core.errors import StoreError  # noqa: E402
 
@@ -25,10 +25,10 @@ st.logo(str(ICON))
 say_language()
 try:
     lab_store()
+    open_lab()
 except StoreError as error:
-    st.error(f"**{tr('The store cannot be used.')}** {told(error)}")
+    wait_for_store(error, open_lab)
     st.stop()
-open_lab()
 PAGES = (
     ("lab", "Lab", ":material/science:"),
     ("runs", "Runs", ":material/list:"),
@@ -49,5 +49,8 @@ page = st.navigation(
     position="top",
 )
 st.set_page_config(page_title="VCR Lab" if page.url_path == "" else f"{page.title} – VCR Lab")
-page.run()
+try:
+    page.run()
+except StoreError as error:
+    wait_for_store(error, open_lab)
 all_terms()

@@ -1,89 +1,108 @@
-"""What is asked of a run less often: slow motion, steps, epochs, every live setting."""
+"""What is asked of a run less often: slow motion, steps, epochs, every other live setting."""
 
 from __future__ import annotations
 
-from typing import Any
-
 import streamlit as st
 
-from app.commands import current_value, send, turn, watch_fork
+from app.commands import live_settings, send, speed_in_words, turn_to
+from app.guard import asks
 from app.state import Watched, lab_store
 from app.texts import tr
-from app.texts.errors import told
-from vcr_core.config import fields, live_fields
-from vcr_core.errors import VcrLabError
-from vcr_core.store import CommandKind
-from vcr_core.training.fork import fork
+from vcr_core.config import BY_LAYER, RunConfig, fields, get_value, live_fields
+from vcr_core.store import CommandKind, Run
 
 SPEEDS = (0.0, 0.1, 0.5, 2.0)
-FORKED = ("regularizer.variance_weight", "regularizer.covariance_weight")
 
 
 def more_controls(watched: Watched, *, shown: tuple[str, ...]) -> None:
     """The body of the popover; ``shown`` are the settings that have a knob of their own."""
     run_id = watched.main.id
+    _speed(watched)
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        speed = st.selectbox(
-            tr("Speed"), SPEEDS, format_func=_speed, key=f"speed:{run_id}", width=220
-        )
-        _ask(watched, CommandKind.SLOW, {"seconds": speed}, tr("Set"))
+        key = f"steps:{run_id}"
+        count = st.number_input(tr("Steps"), 1, 1000, 10, key=key, width=220)
+        _ask(watched, CommandKind.STEP, "n", key, tr("Do {n} steps", n=int(count)))
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        count = st.number_input(tr("Steps"), 1, 1000, 10, key=f"steps:{run_id}", width=220)
-        _ask(watched, CommandKind.STEP, {"n": int(count)}, tr("Do {n} steps", n=int(count)))
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        epochs = st.number_input(tr("Epochs more"), 1, 1000, 5, key=f"more:{run_id}", width=220)
-        _ask(watched, CommandKind.EXTEND, {"epochs": int(epochs)}, tr("Train longer"))
-    st.caption(tr("Every setting that can change while it trains"))
+        key = f"more:{run_id}"
+        st.number_input(tr("Epochs more"), 1, 1000, 5, key=key, width=220)
+        _ask(watched, CommandKind.EXTEND, "epochs", key, tr("Train longer"))
+    st.caption(tr("Every other setting that can change while it trains"))
+    live = live_settings(watched.main)
     for field in live_fields():
-        if field not in shown:
-            _setting(watched, field)
+        if field not in {*shown, *BY_LAYER}:
+            _setting(watched, live, field)
 
 
-def _speed(seconds: float) -> str:
-    return tr("{seconds} s a step", seconds=f"{seconds:g}") if seconds else tr("Full speed")
-
-
-def _ask(watched: Watched, kind: CommandKind, payload: dict[str, Any], label: str) -> None:
-    if st.button(label, key=f"do:{kind.value}", disabled=not watched.active):
-        send(watched.active, kind, payload)
-
-
-def _setting(watched: Watched, field: str) -> None:
-    now, info, key = current_value(watched.main, field), fields()[field], f"set:{field}"
-    if now is not None and not isinstance(now, int | float):
-        return
-    st.session_state.setdefault(f"{key}:{watched.main.id}", now)
-    st.number_input(
-        tr(str(info.title)),
-        value=None,
-        format="%g",
-        help=tr(info.description or ""),
-        placeholder=tr("empty"),
-        key=f"{key}:{watched.main.id}",
-        on_change=lambda: turn(watched, field, st.session_state[f"{key}:{watched.main.id}"]),
+def _speed(watched: Watched) -> None:
+    """Slow motion: acts at once. A speed that was set elsewhere is shown as it is."""
+    now, key = _asked_speed(watched.main), f"speed:{watched.main.id}"
+    if st.session_state.get(key, now) != now:
+        st.session_state[key] = now
+    st.select_slider(
+        tr("Speed"),
+        options=sorted({*SPEEDS, now}, reverse=True),
+        value=now,
+        format_func=speed_in_words,
+        key=key,
+        help=tr("Waits before every step, and shows every step."),
+        on_change=asks(_slow),
+        args=(watched, key),
+        disabled=not watched.active,
     )
 
 
-def fork_controls(watched: Watched) -> None:
-    """Go on from the newest checkpoint in a run of its own, with other weights."""
-    st.caption(tr("A new run that goes on from the newest checkpoint with these weights."))
-    changes = {
-        field: st.number_input(
-            tr(str(fields()[field].title)),
-            min_value=0.0,
-            value=float(current_value(watched.main, field)),
-            format="%g",
-            key=f"fork:{field}:{watched.main.id}",
-        )
-        for field in FORKED
-    }
-    epochs = st.number_input(tr("Epochs more"), 0, 1000, 5, key=f"fork:more:{watched.main.id}")
-    if not st.button(tr("Fork from here"), icon=":material/fork_right:", key="fork"):
+def _slow(watched: Watched, key: str) -> None:
+    if st.session_state[key] != _asked_speed(watched.main):
+        send(watched.active, CommandKind.SLOW, {"seconds": st.session_state[key]})
+
+
+def _asked_speed(run: Run) -> float:
+    asked = [
+        command.payload.get("seconds")
+        for command in lab_store().commands(run.id)
+        if command.kind is CommandKind.SLOW and command.state != "refused"
+    ]
+    return float(asked[-1]) if asked and isinstance(asked[-1], int | float) else 0.0
+
+
+def _ask(watched: Watched, kind: CommandKind, name: str, key: str, label: str) -> None:
+    """A button that asks for the number in the field ``key``."""
+    st.button(
+        label,
+        key=f"do:{kind.value}",
+        disabled=not watched.active,
+        on_click=asks(_send, button=f"do:{kind.value}"),
+        args=(watched, kind, name, key),
+    )
+
+
+def _send(watched: Watched, kind: CommandKind, name: str, key: str) -> None:
+    send(watched.active, kind, {name: int(st.session_state[key])})
+
+
+def _setting(watched: Watched, live: RunConfig, field: str) -> None:
+    """A number that is asked for as soon as it is typed.
+
+    Its key holds the value that it stands at: a popover draws its fields when it is opened, and a
+    field of an older key would come up with what it first was.
+    """
+    now, info = get_value(live, field), fields()[field]
+    if now is not None and not isinstance(now, int | float):
         return
-    total = int(current_value(watched.main, "training.epochs")) + int(epochs)
-    try:
-        child = fork(lab_store(), watched.main.id, {**changes, "training.epochs": total})
-    except VcrLabError as error:
-        st.error(told(error))
-        return
-    watch_fork(child)
+    key = f"set:{field}:{watched.main.id}:{now}"
+    st.number_input(
+        tr(str(info.title)),
+        value=None if now is None else float(now),
+        format="%g",
+        step=_step(now),
+        help=tr(info.description or ""),
+        placeholder=tr("empty"),
+        key=key,
+        on_change=asks(turn_to),
+        args=(watched, field, key),
+    )
+
+
+def _step(now: float | None) -> float:
+    """A step of about a tenth of the value, so that the arrows move it sensibly."""
+    return float(f"{now / 10:.0e}") if now else 0.1

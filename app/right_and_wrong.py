@@ -17,10 +17,9 @@ from numpy.typing import NDArray
 from app import links
 from app.answers import with_answers
 from app.pictures import Tile, show_points, show_skeleton, show_tiles
-from app.run_actions import plain
 from app.state import Watched
 from app.tables import table
-from app.texts import tr, tr_class
+from app.texts import plain, tr, tr_class
 from app.words import named
 from vcr_core.comparison import Group
 from vcr_core.datasets.catalog import dataset_info, parse_target

@@ -12,7 +12,7 @@ from app.exports import export_menu
 from app.run_fork import fork_menu, forked
 from app.run_list import Edit
 from app.state import RUN_PARAMETER, lab_store
-from app.texts import tr
+from app.texts import plain, tr
 from app.texts.errors import told
 from vcr_core.errors import RunBusyError, UnknownRunError, VcrLabError
 from vcr_core.execution import ensure_dispatcher
@@ -174,11 +174,6 @@ def show_notice() -> None:
             type="tertiary",
             on_click=lambda: st.session_state.pop(NOTICE, None),
         )
-
-
-def plain(text: str) -> str:
-    """Text in which Markdown sees nothing but text."""
-    return "".join(f"\\{letter}" if letter in "\\`*_{}[]<>#|~$:!" else letter for letter in text)
 
 
 def selection_bar() -> None:

@@ -58,6 +58,10 @@ class Watched:
         return not self.active
 
     @property
+    def is_deleted(self) -> bool:
+        return any(run.deleted_at is not None for run in self.runs)
+
+    @property
     def is_paused(self) -> bool:
         return bool(self.active) and all(run.state is RunState.PAUSED for run in self.active)
 
@@ -82,8 +86,8 @@ def find_watched(store: Store, run_id: str) -> Watched:
     Raises:
         UnknownRunError: the store does not hold it.
     """
-    run = store.run(run_id)
-    twins = store.runs(pair_id=run.pair_id) if run.pair_id else [run]
+    run = store.run(run_id.replace("\x00", ""))  # which PostgreSQL refuses
+    twins = store.runs(pair_id=run.pair_id, include_deleted=True) if run.pair_id else [run]
     return Watched(tuple(sorted(twins, key=lambda twin: twin.role is not Role.BASELINE)))
 
 

@@ -30,6 +30,8 @@ STATES = {
     RunState.STOPPED: "stopped, results kept",
     RunState.FAILED: "failed",
 }
+NAMES = {"without VCR": "Without VCR", "with VCR": "With VCR", "this run": "This run"}
+TWINS = {"regularized": "With VCR", "baseline": "Without VCR"}
 DEVICES = {"cpu": "CPU", "cuda": "GPU (CUDA)", "mps": "GPU (MPS)"}
 
 

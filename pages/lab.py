@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import streamlit as st
 
-from app.links import show_languages
-from app.live_page import show_run
+from app.guard import say_problem
+from app.links import say_problems, show_languages
+from app.live_page import options, show_run
 from app.live_view import make_ready
 from app.setup import setup
 from app.state import UnknownRunError, lab_store, watched
-from app.texts import tr
+from app.texts import plain, tr
 from app.texts.errors import told
 
 try:
@@ -17,10 +18,12 @@ try:
 except UnknownRunError as error:
     shown = None
     st.warning(
-        tr("The link names a run that is not here: {reason}", reason=told(error)),
+        tr("The link names a run that is not here: {reason}", reason=plain(told(error))),
         icon=":material/search_off:",
     )
 
+say_problems(options(shown))
+say_problem()
 setup(collapsed=shown is not None)
 if shown is None:
     make_ready(lab_store())

@@ -10,6 +10,7 @@ from vcr_core.config import (
     get_value,
     live_fields,
     override,
+    title_of,
     validate,
 )
 from vcr_core.errors import ConfigError
@@ -130,3 +131,43 @@ def test_layers_are_named_from_input_to_output(
     layers: tuple[str, ...], names: tuple[str, ...]
 ) -> None:
     assert override(RunConfig(), {"regularizer.layers": layers}).layer_names == names
+
+
+def test_factors_by_layer_take_names_and_patterns_and_the_last_that_matches_counts() -> None:
+    config = override(
+        RunConfig(), {"regularizer.covariance_factors": "blocks.*=0, blocks.1=3, pool = 0.5"}
+    )
+    factors = {layer: covariance for layer, (_, covariance) in config.layer_factors.items()}
+    assert factors == {"blocks.0": 0.0, "blocks.1": 3.0, "blocks.2": 0.0, "pool": 0.5}
+    assert {variance for variance, _ in config.layer_factors.values()} == {1.0}
+
+
+def test_one_layers_factor_has_a_name_of_its_own() -> None:
+    name = "regularizer.variance_factors.blocks.1"
+    assert get_value(RunConfig(), name) == 1.0
+    turned = override(RunConfig(), {name: 3, "regularizer.variance_factors.pool": "0.1"})
+    assert get_value(turned, name) == 3.0
+    assert turned.regularizer.variance_factors == ("blocks.1=3", "pool=0.1")
+    assert override(turned, {name: 1, "regularizer.variance_factors.pool": 1.0}) == RunConfig()
+    assert title_of(name) == ("Variance weight", "blocks.1")
+
+
+@pytest.mark.parametrize(
+    ("entry", "message"),
+    [
+        ("pool", r"variance_factors: expected layer=factor, for example pool=3, got 'pool'"),
+        ("pool=much", r"variance_factors: expected a factor from 0 to 1e\+06, got 'much'"),
+        ("pool=-1", r"got '-1'"),
+        ("pool=nan", r"got 'nan'"),
+        ("conv9=2", r"expected names or patterns of the regularised layers blocks\.0.*'conv9'"),
+    ],
+)
+def test_a_factor_that_cannot_be_says_why(entry: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        override(RunConfig(), {"regularizer.variance_factors": entry})
+
+
+def test_a_factor_for_a_layer_that_is_not_regularised_is_refused() -> None:
+    changes = {"regularizer.layers": "pool", "regularizer.variance_factors": "blocks.0=2"}
+    with pytest.raises(ConfigError, match=r"regularised layers pool, got 'blocks\.0'"):
+        override(RunConfig(), changes)

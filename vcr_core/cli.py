@@ -11,7 +11,7 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
@@ -33,6 +33,7 @@ from vcr_core.execution.launch import with_threads
 from vcr_core.execution.ray_cluster import VARIABLE as RAY_VARIABLE
 from vcr_core.presets import DEFAULT_PRESET, PRESETS, find_preset
 from vcr_core.store import CommandKind, RunState, Store, open_store
+from vcr_core.training.moves import Move, parse_moves
 
 DEFAULT_PORT = 8501
 WORKERS_AFTER_SECONDS = 3.0  # the page gets the processor first
@@ -114,6 +115,14 @@ def run_preset(
         list[str] | None,
         typer.Option("--set", help="A setting as key=value, e.g. training.epochs=5. Repeatable."),
     ] = None,
+    moves: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--move",
+            help="Turn something after so many steps, as step:setting=value or step:stop, e.g. "
+            "120:regularizer.covariance_weight=5. Repeatable.",
+        ),
+    ] = None,
     seed: Annotated[
         str | None, typer.Option(help="The seed of the run.", metavar="INTEGER")
     ] = None,
@@ -124,6 +133,7 @@ def run_preset(
     if seed is not None:
         changes["seed"] = seed
     config = with_threads(override(find_preset(preset).config, changes))
+    plan = parse_moves(moves or [], config)
     if config.data.dataset == FOLDER.name:
         find_images(config.data.folder)
     if int(os.environ.get("RANK", "0")) > 0:  # torchrun: the first process has the store
@@ -132,7 +142,7 @@ def run_preset(
         follow(config)
         return
     store = open_store()
-    run_id, result = _train_here(store, config, preset=preset, quiet=as_json)
+    run_id, result = _train_here(store, config, preset=preset, plan=plan, quiet=as_json)
     summary = {"run": run_id, "preset": preset, "config": config.model_dump(mode="json"), **result}
     if as_json:
         print(json.dumps(summary))
@@ -141,7 +151,7 @@ def run_preset(
 
 
 def _train_here(
-    store: Store, config: RunConfig, *, preset: str, quiet: bool
+    store: Store, config: RunConfig, *, preset: str, plan: Sequence[Move], quiet: bool
 ) -> tuple[str, Mapping[str, Any]]:
     """Carry out a run in this process with a progress bar; Ctrl-C stops it, results are kept.
 
@@ -150,6 +160,7 @@ def _train_here(
     from vcr_core.execution.runner import execute  # takes seconds: before the run exists
 
     run_id = store.create_run(config, preset=preset, state=RunState.STARTING)
+    store.plan_commands(run_id, [(move.step, move.kind, move.payload) for move in plan])
     console = Console(stderr=True, quiet=quiet or not sys.stderr.isatty())
     columns = (
         TextColumn("{task.description}"),

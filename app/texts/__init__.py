@@ -60,6 +60,11 @@ def tr_class(factor: str, name: str) -> str:
     return catalogue(language()).get(f"{factor}/{name}") or tr(name)
 
 
+def plain(text: str) -> str:
+    """Text in which Markdown sees nothing but text."""
+    return "".join(f"\\{letter}" if letter in "\\`*_{}[]<>#|~$:!" else letter for letter in text)
+
+
 @cache
 def catalogue(code: str) -> Mapping[str, str]:
     """English sentence → sentence in another language; empty for English."""

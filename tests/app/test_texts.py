@@ -12,6 +12,8 @@ import pytest
 from app.advice_panel import COLUMNS, QUESTION
 from app.controls import KNOBS
 from app.data_page import VIEWS, VIEWS_OF_POINTS
+from app.layer_panel import CONVENTIONS
+from app.links import PARTS
 from app.live_page import MATRICES, ORDERS
 from app.live_view.words import WORDS, translated_chart
 from app.right_and_wrong import GROUPS
@@ -22,6 +24,7 @@ from app.tips.glossary import GLOSSARY
 from app.tips.tips import WORDS as TIPS_WORDS
 from app.welcome.welcome import PICTURES, STEPS
 from app.welcome.welcome import WORDS as WELCOME_WORDS
+from app.words import TWINS
 from vcr_core.advisor.advice import SENTENCES as ADVICE
 from vcr_core.comparison import difference_chart, matrix_chart, text
 from vcr_core.comparison.report import WORDS as REPORT_WORDS
@@ -123,6 +126,9 @@ def sentences() -> set[str]:
         | {text for pair in (*STEPS, *PICTURES.values()) for text in pair}
         | {text for term in GLOSSARY.values() for text in (term.name, term.text, term.forms)}
         | {history.MARK_TEXT}
+        | set(PARTS.values())
+        | set(CONVENTIONS.values())
+        | set(TWINS.values())
     )
     for folder in ("app", "pages"):
         for path in (ROOT / folder).rglob("*.py"):

@@ -95,7 +95,7 @@ def test_fork_replay_and_script_of_a_finished_run(
         (["stop"], RunOverError),
         (["resume"], RunOverError),
         (["fork"], VcrLabError),
-        (["fork", "--step", "3"], VcrLabError),
+        (["fork", "--step", "300"], VcrLabError),
     ],
 )
 def test_what_cannot_be_done_with_a_finished_run_changes_nothing(

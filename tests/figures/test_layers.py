@@ -78,6 +78,14 @@ def test_a_gradient_ratio_holds_until_a_weight_is_turned(store: Store, run: str)
     assert ["idle" in found for found in codes(store, reader)] == [False]
 
 
+def test_a_layers_own_weights_count_where_it_has_some(store: Store, run: str) -> None:
+    reader = LayerReader([store.run(run)])
+    write(store, run, 1, gradient_ratio=0.0, variance_weight=0.0, covariance_weight=0.0)
+    write(store, run, 2, gradient_ratio=0.002)
+    write(store, run, 3, covariance_weight=9.0)
+    assert ["idle" in found for found in codes(store, reader)] == [False, True, False]
+
+
 def test_a_histogram_counts_every_feature_once_the_widest_in_the_last_bin() -> None:
     shares = spread_histogram(np.array([0.0, 1.0, 1.0, 50.0], dtype=np.float32))
     assert shares.shape == (BINS,)

@@ -8,8 +8,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from vcr_core.errors import FeatureError, LayerNotFoundError
+from vcr_core.errors import ConfigError, FeatureError, LayerNotFoundError
 from vcr_core.regularization import attach, covariance_penalty, variance_penalty
+from vcr_core.regularization.settings import Factor
 
 
 def mlp() -> nn.Sequential:
@@ -63,6 +64,39 @@ def test_layer_factors_multiply_both_weights_of_matching_layers() -> None:
         first, second = handle.terms()["1"], handle.terms()["3"]
         expected = weight * (sum(first) + 10 * sum(second))
         torch.testing.assert_close(handle.penalty(), torch.as_tensor(expected))
+
+
+def test_a_pair_of_factors_multiplies_the_variance_and_the_covariance_weight() -> None:
+    model, x = mlp(), batch()
+    factors: dict[str, Factor] = {"3": (0.0, 4.0)}
+    handle = attach(model, variance_weight=1, covariance_weight=2, layer_factors=factors)
+    model(x)
+    first, second = handle.terms()["1"], handle.terms()["3"]
+    expected = first.variance + 2 * first.covariance + 8 * second.covariance
+    torch.testing.assert_close(handle.penalty(), expected)
+
+
+def test_factors_set_live_replace_those_before_and_leave_the_weights() -> None:
+    model, x = mlp(), batch()
+    handle = attach(model, variance_weight=1, covariance_weight=1, layer_factors={"1": 5.0})
+    handle.set_factors({"3": 2.0})
+    model(x)
+    first, second = handle.terms()["1"], handle.terms()["3"]
+    torch.testing.assert_close(handle.penalty(), sum(first) + 2 * sum(second))
+    handle.set_factors({"*": 0.0})
+    model(x)
+    assert not handle.penalty().requires_grad
+
+
+@pytest.mark.parametrize("bad", [{"3": -1.0}, {"1": 2.0, "3": (1.0, float("inf"))}])
+def test_bad_factors_set_live_are_refused_and_change_nothing(bad: dict[str, Factor]) -> None:
+    model, x = mlp(), batch()
+    handle = attach(model, variance_weight=1, covariance_weight=1)
+    with pytest.raises(ConfigError, match="layer_factors: expected a finite number of at least 0"):
+        handle.set_factors(bad)
+    model(x)
+    expected = sum(term for terms in handle.terms().values() for term in terms)
+    torch.testing.assert_close(handle.penalty(), torch.as_tensor(expected))
 
 
 def test_a_layer_factor_for_no_layer_is_refused() -> None:

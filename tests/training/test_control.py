@@ -112,6 +112,15 @@ def test_what_is_asked_after_a_stop_is_refused(small_config: RunConfig) -> None:
         ((CommandKind.EXTEND, {"epochs": 9_999}), "training.epochs: expected 10000 or less"),
         ((CommandKind.SET, {}), "'None' cannot change while a run trains"),
         ((CommandKind.SET, {"field": "model.dropout", "value": 1.0}), "expected less than 1"),
+        (
+            (CommandKind.SET, {"field": "regularizer.variance_factors.nowhere", "value": 2.0}),
+            "regularizer.variance_factors: expected names or patterns of the regularised layers "
+            "blocks.0, blocks.1, got 'nowhere'",
+        ),
+        (
+            (CommandKind.SET, {"field": "regularizer.variance_factors.blocks.0", "value": -1}),
+            "expected a factor from 0 to 1e+06, got '-1'",
+        ),
     ],
 )
 def test_a_command_that_cannot_be_done_is_refused_with_a_reason(
@@ -124,6 +133,8 @@ LIVE_VALUES: dict[str, Any] = {
     "model.dropout": 0.5,
     "regularizer.variance_weight": 3.0,
     "regularizer.covariance_weight": 3.0,
+    "regularizer.variance_factors": ["blocks.1=3"],
+    "regularizer.covariance_factors": "blocks.*=0, blocks.0=5",
     "regularizer.target_std": 0.1,
     "regularizer.threshold": 0.01,
     "optimizer.learning_rate": 1e-2,
@@ -135,7 +146,14 @@ def test_every_live_setting_is_tried() -> None:
     assert set(LIVE_VALUES) == set(live_fields())
 
 
-@pytest.mark.parametrize(("field", "value"), LIVE_VALUES.items(), ids=LIVE_VALUES)
+OF_ONE_LAYER: dict[str, Any] = {
+    "regularizer.variance_factors.blocks.0": 0.0,
+    "regularizer.covariance_factors.blocks.1": 10.0,
+}
+TRIED = LIVE_VALUES | OF_ONE_LAYER
+
+
+@pytest.mark.parametrize(("field", "value"), TRIED.items(), ids=TRIED)
 def test_a_live_setting_takes_effect_at_the_next_step_as_if_it_had_been_so(
     small_config: RunConfig, field: str, value: Any
 ) -> None:
@@ -147,6 +165,16 @@ def test_a_live_setting_takes_effect_at_the_next_step_as_if_it_had_been_so(
     later = carry_out(small_config, {9: [asked]})[1].numbers("loss/task")
     assert {step: later[step] for step in range(1, 10)} == {s: plain[s] for s in range(1, 10)}
     assert later[12] != plain[12]
+
+
+def test_layers_that_are_weighted_apart_say_so_at_every_report(small_config: RunConfig) -> None:
+    field = "regularizer.covariance_factors.blocks.1"
+    asked = (CommandKind.SET, {"field": field, "value": 10.0})
+    undone = (CommandKind.SET, {"field": field, "value": 1.0})
+    _, listener = carry_out(small_config, {4: [asked], 8: [undone]})
+    weights = listener.numbers("layer/blocks.1/covariance_weight")
+    assert weights == dict.fromkeys(range(5, 9), 10.0)
+    assert set(listener.numbers("layer/blocks.0/covariance_weight").values()) == {1.0}
 
 
 def test_fewer_probes_keep_the_last_and_are_the_same_for_both_twins(

@@ -49,11 +49,15 @@ def fork(
         list[str] | None, typer.Option("--set", help="A setting as key=value. Repeatable.")
     ] = None,
     step: Annotated[
-        int | None, typer.Option(help="The checkpoint's step; the newest if not given.", min=0)
+        int | None,
+        typer.Option(help="The step to fork at; the newest checkpoint's if not given.", min=0),
     ] = None,
     as_json: _Json = False,
 ) -> None:
-    """Start a new run from a checkpoint of another one, with other weights or more epochs."""
+    """Start a new run that goes on from a step of another one, with other weights or more epochs.
+
+    It begins with the last checkpoint before that step and repeats what is between.
+    """
     from vcr_core.cli import parse_settings
     from vcr_core.execution import ensure_dispatcher
     from vcr_core.store import open_store
@@ -63,9 +67,11 @@ def fork(
     child = make_fork(store, run, parse_settings(settings or []), step=step)
     ensure_dispatcher(store)
     found = store.run(child)
+    begins, at = found.parent_step, found.parent_step if step is None else step
+    repeats = "" if at == begins else f", repeats its steps from {begins} on"
     _say(
-        {"run": child, "parent": run, "step": found.parent_step, "state": found.state.value},
-        f"run {child}: queued, goes on from step {found.parent_step} of run {run}",
+        {"run": child, "parent": run, "step": at, "begins": begins, "state": found.state.value},
+        f"run {child}: queued, goes on from step {at} of run {run}{repeats}",
         as_json,
     )
 

@@ -23,6 +23,7 @@ Nothing here imports torch.
 from __future__ import annotations
 
 from vcr_core.config.base import Section
+from vcr_core.config.by_layer import BY_LAYER, split_name
 from vcr_core.config.editing import (
     as_text,
     differences,
@@ -32,6 +33,7 @@ from vcr_core.config.editing import (
     live_fields,
     override,
     parse_text,
+    title_of,
     validate,
 )
 from vcr_core.config.learning import AugmentationConfig, ObjectiveConfig
@@ -48,6 +50,7 @@ from vcr_core.config.sections import (
 from vcr_core.config.steps import OptimizerConfig, TrainingConfig
 
 __all__ = [
+    "BY_LAYER",
     "SECTIONS",
     "AugmentationConfig",
     "DataConfig",
@@ -69,5 +72,7 @@ __all__ = [
     "live_fields",
     "override",
     "parse_text",
+    "split_name",
+    "title_of",
     "validate",
 ]

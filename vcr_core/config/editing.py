@@ -11,6 +11,7 @@ from typing import Any, get_args
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
+from vcr_core.config.by_layer import BY_LAYER, factor_at, split_name, with_factor
 from vcr_core.config.sections import SECTIONS, RunConfig
 from vcr_core.errors import ConfigError
 
@@ -35,27 +36,44 @@ def live_fields() -> tuple[str, ...]:
     return tuple(name for name, info in fields().items() if is_live(info))
 
 
+def title_of(name: str) -> tuple[str, str]:
+    """The title of a dotted name, and its layer or "": of a factor, of the weight it multiplies."""
+    field, layer = split_name(name)
+    info = fields().get(BY_LAYER[field] if layer else field)
+    return (str(info.title) if info else name), layer
+
+
 def get_value(config: RunConfig, name: str) -> Any:
-    """The value of a dotted name, for example ``regularizer.variance_weight``."""
-    _require_known(name)
+    """The value of a dotted name, for example ``regularizer.variance_weight``.
+
+    Of ``regularizer.variance_factors.pool`` the factor of the layer ``pool``.
+    """
+    field, layer = split_name(name)
+    _require_known(field)
     value: Any = config
-    for part in name.split("."):
+    for part in field.split("."):
         value = getattr(value, part)
-    return value
+    return factor_at(value, layer, field=field) if layer else value
 
 
 def override(config: RunConfig, changes: Mapping[str, Any]) -> RunConfig:
     """A new configuration with some dotted names set; texts are read as their field's type.
+
+    ``regularizer.variance_factors.pool`` sets the factor of one layer.
 
     Raises:
         ConfigError: a name that does not exist or a value that its field refuses.
     """
     tree = config.model_dump(mode="python")
     for name, value in changes.items():
-        _require_known(name)
-        section, _, field = name.rpartition(".")
+        dotted, layer = split_name(name)
+        _require_known(dotted)
+        section, _, field = dotted.rpartition(".")
         target = tree[section] if section else tree
-        target[field] = parse_text(name, value) if isinstance(value, str) else value
+        if layer:
+            target[field] = with_factor(target[field], layer, value, field=dotted)
+        else:
+            target[field] = parse_text(name, value) if isinstance(value, str) else value
     return validate(tree)
 
 

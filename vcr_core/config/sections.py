@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from vcr_core.config.base import Section, setting
+from vcr_core.config.by_layer import BY_LAYER, factor_at, parse_entry
 from vcr_core.config.learning import AugmentationConfig, ObjectiveConfig, Rival
 from vcr_core.config.steps import OptimizerConfig, TrainingConfig
 from vcr_core.datasets.catalog import SUPERCLASS, dataset_info, parse_target
@@ -205,6 +206,21 @@ class RegularizerConfig(Section):
         ge=0.0,
         le=1e6,
     )
+    variance_factors: tuple[str, ...] = setting(
+        (),
+        "Variance by layer",
+        "Multiplies the variance weight at some layers: 'pool=3' makes it three times as strong "
+        "there, 'blocks.*=0' switches it off there. All other layers keep 1.",
+        live=True,
+        max_length=512,
+    )
+    covariance_factors: tuple[str, ...] = setting(
+        (),
+        "Covariance by layer",
+        "Multiplies the covariance weight at some layers, as above.",
+        live=True,
+        max_length=512,
+    )
     target_std: float = setting(
         1.0,
         "Target spread",
@@ -374,6 +390,7 @@ class RunConfig(Section):
         for target in self.transfer.targets:
             self._check_target(target)
         self._check_layers()
+        self._check_factors()
         self._check_objective()
         return self
 
@@ -402,6 +419,18 @@ class RunConfig(Section):
                     f"got '{layer}'",
                     field="regularizer.layers",
                 )
+
+    def _check_factors(self) -> None:
+        layers = self.layer_names
+        for field in BY_LAYER:
+            for entry in getattr(self.regularizer, field.partition(".")[2]):
+                pattern, _ = parse_entry(entry, field=field)
+                if not any(name == pattern or fnmatchcase(name, pattern) for name in layers):
+                    raise ConfigError(
+                        f"expected names or patterns of the regularised layers "
+                        f"{', '.join(layers)}, got '{pattern}'",
+                        field=field,
+                    )
 
     def _check_target(self, target: str) -> None:
         name, factor, corruption = parse_target(target)
@@ -433,6 +462,16 @@ class RunConfig(Section):
         names = block_names(self.model.name, hidden=self.model.hidden)
         chosen = {name for layer in self.regularizer.layers for name in _matching(layer, names)}
         return tuple(name for name in names if name in chosen)
+
+    @property
+    def layer_factors(self) -> dict[str, tuple[float, float]]:
+        """What the variance and the covariance weight are multiplied by, layer by layer."""
+        entries = self.regularizer.variance_factors, self.regularizer.covariance_factors
+        variance, covariance = (
+            {layer: factor_at(each, layer, field=field) for layer in self.layer_names}
+            for each, field in zip(entries, BY_LAYER, strict=True)
+        )
+        return {layer: (variance[layer], covariance[layer]) for layer in self.layer_names}
 
     @property
     def regularized(self) -> bool:

@@ -63,7 +63,8 @@ class StoreChannel:
         self._paused = False
         self._lockstep = lockstep_of(store, run, self._insist)
         again = (each for each in store.history(run.id) if each.is_after(from_step, after))
-        self._inbox = Inbox(again, self._lockstep)
+        planned = store.commands(run.id, state="planned")
+        self._inbox = Inbox(again, self._lockstep, planned=planned)
         self._numbers, self._arrays = store.written_from(run.id, from_step)
         self._written_to = max((step for step, _ in self._numbers), default=0)
         self._closed = threading.Event()
@@ -179,10 +180,14 @@ class StoreChannel:
         )
 
     def commands(self, step: int) -> Sequence[Command]:
-        """What was asked since the last call; looks into the store ten times a second at most.
+        """What was planned for now, and what was asked since the last call.
 
-        New commands wait until all is done again that an earlier attempt applied or reported.
+        Looks into the store ten times a second at most. New commands wait until all is done again
+        that an earlier attempt applied or reported.
         """
+        return [*self._inbox.planned(step), *self._asked(step)]
+
+    def _asked(self, step: int) -> Sequence[Command]:
         self._step = step
         again = self._inbox.again(step)
         if again or self._catches_up(step):

@@ -1,4 +1,4 @@
-"""What was asked of a run, until its time comes; what both twins were asked, together."""
+"""What was planned or asked of a run, until its time comes; what both twins were, together."""
 
 from __future__ import annotations
 
@@ -13,13 +13,21 @@ class Inbox:
     """Commands between the store and the training loop.
 
     ``again`` are those that an earlier attempt applied after the checkpoint, in that order: they
-    come at the same steps. ``cursor`` is the last command that was put in.
+    come at the same steps. ``planned`` are those that a run was queued with, each for a step.
+    ``cursor`` is the last command that was put in.
     """
 
-    def __init__(self, again: Iterable[Command], lockstep: Lockstep | None) -> None:
+    def __init__(
+        self,
+        again: Iterable[Command],
+        lockstep: Lockstep | None,
+        *,
+        planned: Iterable[Command] = (),
+    ) -> None:
         self.cursor = 0
         self._lockstep = lockstep
         self._again = deque(each for each in again if each.kind is not CommandKind.CADENCE)
+        self._plan = deque(sorted(planned, key=lambda each: (each.applied_step or 0, each.id)))
         self._asked: deque[Command] = deque()
         self._later: list[tuple[int, Command]] = []
 
@@ -35,10 +43,11 @@ class Inbox:
 
     def again(self, step: int) -> list[Command]:
         """What an earlier attempt did at this boundary."""
-        found = []
-        while self._again and (self._again[0].applied_step or 0) <= step:
-            found.append(self._again.popleft())
-        return found
+        return _due_of(self._again, step)
+
+    def planned(self, step: int) -> list[Command]:
+        """What a run was queued with for this boundary."""
+        return _due_of(self._plan, step)
 
     def add(self, new: Sequence[Command]) -> None:
         """Take what is new in the store; what the run asks itself comes another way."""
@@ -75,3 +84,11 @@ class Inbox:
         if command.joint is None or self._lockstep is None:
             return step
         return self._lockstep.step_for(command, step, paused=paused)
+
+
+def _due_of(waiting: deque[Command], step: int) -> list[Command]:
+    """Take those out whose step has come."""
+    due = []
+    while waiting and (waiting[0].applied_step or 0) <= step:
+        due.append(waiting.popleft())
+    return due

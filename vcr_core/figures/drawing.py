@@ -11,7 +11,7 @@ from html import escape
 from typing import Any
 
 from vcr_core.figures.derived import BINS, WIDEST_SPREAD
-from vcr_core.figures.history import MARK_TEXT, Mark
+from vcr_core.figures.history import Mark
 from vcr_core.figures.parts import Axis, Chart, Guide, Panel, Trace
 from vcr_core.figures.theme import FONT
 
@@ -181,11 +181,7 @@ def _guide_label(guide: Guide) -> Drawing:
 
 def draw_marks(marks: Sequence[Mark], translate: Callable[[str], str] = str) -> Drawing:
     """Thin vertical lines for every knob that was turned, and labels above the newest ones."""
-    template = translate(MARK_TEXT)
-    texts = [
-        template.format(name=translate(mark.name), value=mark.value, step=mark.step)
-        for mark in marks
-    ]
+    texts = [mark.said(translate) for mark in marks]
     newest = list(zip(marks, texts, strict=True))[-LABELLED_MARKS:]
     return {
         "shapes": [_mark_line(mark) for mark in marks],

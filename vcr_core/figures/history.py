@@ -6,13 +6,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vcr_core.config import fields
+from vcr_core.config import as_text, split_name, title_of
 from vcr_core.figures.derived import KEPT_AS, cluster_order, correlation, spread_over_time
 from vcr_core.figures.parts import ArrayKey, Chart, SeriesKey
 from vcr_core.store import Command, CommandKind, Snapshot, Store
@@ -39,20 +40,29 @@ class Array:
 
 
 MARK_TEXT = "{name} → {value} at step {step}"
+LAYER_MARK_TEXT = "{name} of {layer} → {value} at step {step}"
 
 
 @dataclass(frozen=True, order=True)
 class Mark:
-    """A knob that was turned: drawn as a vertical line at its step."""
+    """A knob that was turned, of one layer or of all: drawn as a vertical line at its step."""
 
     step: int
     name: str
     value: str
+    layer: str = ""
 
     @property
     def text(self) -> str:
-        """``variance weight → 3 at step 120``."""
-        return MARK_TEXT.format(name=self.name, value=self.value, step=self.step)
+        """``Variance weight → 3 at step 120``."""
+        return self.said(str)
+
+    def said(self, translate: Callable[[str], str]) -> str:
+        """The text in another language."""
+        template = translate(LAYER_MARK_TEXT if self.layer else MARK_TEXT)
+        return template.format(
+            name=translate(self.name), layer=self.layer, value=self.value, step=self.step
+        )
 
 
 @dataclass(frozen=True)
@@ -176,13 +186,19 @@ def colour_limit(key: ArrayKey, values: NDArray[np.float32]) -> float:
 def _marks(commands: Iterable[Command]) -> tuple[Mark, ...]:
     """One mark per field and step; twins that got the same command share it."""
     last: dict[tuple[int, str], Mark] = {}
-    titles = fields()
     for command in commands:
         name = command.payload.get("field")
         if command.kind is not CommandKind.SET or command.applied_step is None or name is None:
             continue
-        title = (titles[name].title or name) if name in titles else str(name)
-        value, step = command.payload.get("value"), command.applied_step
-        shown = f"{value:g}" if isinstance(value, int | float) else str(value)
-        last[step, str(name)] = Mark(step, title, shown)
+        (title, layer), step = title_of(str(name)), command.applied_step
+        shown = shown_value(str(name), command.payload.get("value"))
+        last[step, str(name)] = Mark(step, title, shown, layer)
     return tuple(sorted(last.values()))
+
+
+def shown_value(name: str, value: Any) -> str:
+    """A setting's value as a person reads it: ``0.1``, ``×3`` of a factor, ``–`` for none."""
+    if value is None:
+        return "–"
+    times = "×" if split_name(name)[1] else ""
+    return f"{times}{value:g}" if isinstance(value, int | float) else f"{times}{as_text(value)}"

@@ -19,8 +19,8 @@ from vcr_core.verdicts import LayerReading, Verdict, judge_layer
 THUMBNAIL = 24
 SPECTRUM_POINTS = 17
 KINDS = ("covariance", "std", "spectrum")
-NUMBERS = ("rms_correlation", "effective_rank", "count", "gradient_ratio")
-WEIGHTS = ("regularizer/variance_weight", "regularizer/covariance_weight")
+WEIGHTS = ("variance_weight", "covariance_weight")
+NUMBERS = ("rms_correlation", "effective_rank", "count", "gradient_ratio", *WEIGHTS)
 
 
 @dataclass(frozen=True)
@@ -111,7 +111,8 @@ class LayerReader:
 def _read_numbers(store: Store, run: str, layers: Sequence[str], cursor: _RunCursor) -> None:
     """Numbers of the steps since the last reading; a report's numbers come with its arrays."""
     names = [f"layer/{layer}/{name}" for layer in layers for name in NUMBERS]
-    for row in store.metrics(run, names=[*names, *WEIGHTS], after=cursor.metrics):
+    names += [f"regularizer/{name}" for name in WEIGHTS]
+    for row in store.metrics(run, names=names, after=cursor.metrics):
         value = float("nan") if row.value is None else row.value
         cursor.numbers.setdefault(row.step, {})[row.name] = value
         cursor.metrics = row.id
@@ -121,7 +122,10 @@ def _reading(
     layer: str, std: NDArray[np.float32], numbers: Numbers, cursor: _RunCursor, target: float
 ) -> LayerReading:
     """A gradient ratio holds until it is measured again, or a weight is turned."""
-    weights = tuple(numbers.get(name, 0.0) for name in WEIGHTS)
+    weights = tuple(
+        numbers.get(f"layer/{layer}/{name}", numbers.get(f"regularizer/{name}", 0.0))
+        for name in WEIGHTS
+    )
     ratio = numbers.get(f"layer/{layer}/gradient_ratio")
     if ratio is not None:
         cursor.pulls[layer] = ratio, weights

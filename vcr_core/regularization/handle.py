@@ -14,7 +14,9 @@ from vcr_core.errors import FeatureError, LayerNotFoundError
 from vcr_core.regularization.function import Passage, penalized_identity
 from vcr_core.regularization.hook import AttachedLayer, LayerMoments
 from vcr_core.regularization.options import PenaltyOptions
+from vcr_core.regularization.settings import Factor, checked_factor
 from vcr_core.regularization.statistics import Readings, exact_weights
+from vcr_core.regularization.where import factors_of
 
 
 class LayerTerms(NamedTuple):
@@ -94,6 +96,22 @@ class Regularization:
         for chosen in self._choose(layer):
             chosen.strength.set_weights(variance_weight, covariance_weight)
             chosen.strength.set_options(**changes)
+        self._forget_idle_penalty()
+
+    def set_factors(self, factors: Mapping[str, Factor]) -> None:
+        """Replace every layer's share of the weights from the next forward on.
+
+        ``factors`` are the ``layer_factors`` of ``attach``: layers that no name or pattern matches
+        go back to 1. Raises ``ConfigError`` for bad numbers and ``LayerNotFoundError`` for a name
+        or pattern that matches no attached layer; nothing is changed then.
+        """
+        found = factors_of(self.layer_names, factors)
+        checked = {name: checked_factor(factor) for name, factor in found.items()}
+        for name, factor in checked.items():
+            self._layers[name].strength.set_factor(factor)
+        self._forget_idle_penalty()
+
+    def _forget_idle_penalty(self) -> None:
         if not any(each.strength.active for each in self._layers.values()):
             self._penalty = None
 

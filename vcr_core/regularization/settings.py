@@ -5,7 +5,21 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from vcr_core.errors import ConfigError
 from vcr_core.regularization.options import PenaltyOptions, checked, checked_weight
+
+Factor = float | tuple[float, float]
+
+
+def checked_factor(factor: Factor) -> tuple[float, float]:
+    """A layer's share of the variance and of the covariance weight.
+
+    Raises ``ConfigError`` for a number below 0 or none at all.
+    """
+    both = factor if isinstance(factor, tuple) else (factor, factor)
+    if len(both) != 2:
+        raise ConfigError(f"expected one number or two, got {factor!r}", field="layer_factors")
+    return checked_weight("layer_factors", both[0]), checked_weight("layer_factors", both[1])
 
 
 class Strength:
@@ -15,7 +29,8 @@ class Strength:
     again when they change. It is replaced, never written to: a graph that was built with the old
     ones stays valid.
 
-    ``factor`` multiplies both weights: the layer's share, where all layers are set together.
+    ``factor`` is the layer's share where all layers are set together: it multiplies both weights,
+    or as a pair the variance and the covariance weight.
     """
 
     def __init__(
@@ -24,22 +39,30 @@ class Strength:
         covariance_weight: float,
         options: PenaltyOptions | None = None,
         *,
-        factor: float = 1.0,
+        factor: Factor = 1.0,
     ) -> None:
         self.options = checked(options or PenaltyOptions())
-        self.factor = checked_weight("factor", factor)
+        self._common = (0.0, 0.0)
+        self.set_factor(factor)
         self.set_weights(variance_weight, covariance_weight)
+
+    def set_factor(self, factor: Factor) -> None:
+        """Replace the layer's share of the weights."""
+        self._factors = checked_factor(factor)
+        self.set_weights()
 
     def set_weights(
         self, variance_weight: float | None = None, covariance_weight: float | None = None
     ) -> None:
         """Replace the weights that are given; ``None`` keeps one."""
+        variance, covariance = self._common
         if variance_weight is not None:
-            self.variance_weight = self.factor * checked_weight("variance_weight", variance_weight)
+            variance = checked_weight("variance_weight", variance_weight)
         if covariance_weight is not None:
-            self.covariance_weight = self.factor * checked_weight(
-                "covariance_weight", covariance_weight
-            )
+            covariance = checked_weight("covariance_weight", covariance_weight)
+        self._common = variance, covariance
+        self.variance_weight = self._factors[0] * variance
+        self.covariance_weight = self._factors[1] * covariance
         self.tensor = torch.tensor(
             [self.variance_weight, self.covariance_weight], dtype=torch.float32, device="cpu"
         )

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from torch import nn
 
 from vcr_core.errors import LayerNotFoundError
+from vcr_core.regularization.settings import Factor
 
 BLOCK_CLASSES = frozenset(
     {
@@ -50,12 +51,12 @@ def resolve_layers(model: nn.Module, layers: Layers) -> tuple[str, ...]:
     return tuple(name for name in names if name in chosen)
 
 
-def factors_of(names: Sequence[str], factors: Mapping[str, float]) -> dict[str, float]:
+def factors_of(names: Sequence[str], factors: Mapping[str, Factor]) -> dict[str, Factor]:
     """The factor of each layer: of the last name or pattern that matches it, else 1.
 
     Raises ``LayerNotFoundError`` for a name or pattern that matches none of ``names``.
     """
-    found = dict.fromkeys(names, 1.0)
+    found: dict[str, Factor] = dict.fromkeys(names, 1.0)
     for pattern, factor in factors.items():
         matching = [name for name in names if name == pattern or fnmatch.fnmatch(name, pattern)]
         if not matching:

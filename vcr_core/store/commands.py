@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Row, select, update
@@ -84,6 +84,30 @@ class CommandRows(Connected):
             row = connection.execute(query).one_or_none()
         return None if row is None else _command(row)
 
+    def plan_commands(
+        self, run_id: str, plan: Iterable[tuple[int, CommandKind, Mapping[str, Any]]]
+    ) -> None:
+        """Have things applied to a run once it has done so many steps, before what is asked then.
+
+        Raises:
+            UnknownRunError: the store holds no such run.
+        """
+        rows = [
+            {
+                "run_id": run_id,
+                "kind": kind.value,
+                "payload": dict(payload),
+                "created_at": time.time(),
+                "source": CommandSource.PERSON.value,
+                "state": "planned",
+                "applied_step": step,
+            }
+            for step, kind, payload in plan
+        ]
+        with self._writing(run_id) as connection:
+            for row in rows:
+                connection.execute(_commands.insert().values(**row))
+
     def commands(self, run_id: str, *, after: int = 0, state: str | None = None) -> list[Command]:
         """The commands of a run after the cursor, in order."""
         query = (
@@ -152,7 +176,10 @@ class CommandRows(Connected):
             if state.is_over:
                 connection.execute(
                     update(_commands)
-                    .where(_commands.c.run_id == run_id, _commands.c.state == "requested")
+                    .where(
+                        _commands.c.run_id == run_id,
+                        _commands.c.state.in_(("requested", "planned")),
+                    )
                     .values(state="refused", reason="the run ended before this could be done")
                 )
 

@@ -164,6 +164,7 @@ class Snapshot:
 class Command:
     """What a person asked of a run, and what became of it.
 
+    ``applied_step`` of one that is "planned" is the step at which it is to be applied.
     What was asked of both twins at once has the same ``joint`` name on both. ``offered_step`` is
     how far the run was when it heard of it: both do it at the larger of their two.
     """
@@ -184,7 +185,7 @@ class Command:
     def is_after(self, step: int, command_id: int) -> bool:
         """Whether this was applied after a checkpoint, whose last command had ``command_id``.
 
-        What was asked of both twins may have been applied after what was asked later.
+        What was planned, or asked of both twins, may have been applied after what was asked later.
         """
         return self.id > command_id or (self.applied_step or 0) > step
 

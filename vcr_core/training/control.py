@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from vcr_core.config import RunConfig, live_fields, override, validate
+from vcr_core.config import RunConfig, live_fields, override, split_name, validate
 from vcr_core.errors import ConfigError
 from vcr_core.store import Command, CommandKind
 from vcr_core.training.cadence import Cadence, cadence
@@ -76,7 +76,7 @@ class Control:
 
     def _set(self, payload: Mapping[str, Any], _step: int) -> None:
         field = str(payload.get("field"))
-        if field not in live_fields():
+        if split_name(field)[0] not in live_fields():
             raise ConfigError(
                 f"'{field}' cannot change while a run trains; {', '.join(live_fields())} can"
             )

@@ -265,6 +265,7 @@ def attach_regularizer(
         ranks="global" if processes > 1 else "local",
         scale=settings.scale,
         budget=settings.budget,
+        layer_factors=config.layer_factors,
     )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 from torch import nn
 
-from vcr_core.config import RunConfig, get_value, live_fields
+from vcr_core.config import BY_LAYER, RunConfig, get_value, live_fields, split_name
 from vcr_core.errors import ConfigError
 from vcr_core.training.experiment import Experiment
 
@@ -17,9 +17,12 @@ def turn(experiment: Experiment, live: RunConfig, field: str) -> None:
     Raises:
         ConfigError: this experiment has nothing that the setting could act on.
     """
+    field, _ = split_name(field)
     section, _, name = field.partition(".")
     value = get_value(live, field)
-    if section == "regularizer":
+    if field in BY_LAYER:
+        experiment.regularization.set_factors(live.layer_factors)
+    elif section == "regularizer":
         experiment.regularization.set_weights(**{name: value})
     elif field in TURNS:
         TURNS[field](experiment, value)

@@ -62,7 +62,7 @@ def replay(store: Store, run_id: str) -> Replay:
         )
     torch.set_num_threads(int(run.environment["threads"]))
     start = None
-    if run.parent_id is not None and run.parent_step is not None:
+    if run.parent_id is not None and run.parent_step:  # one of step 0 began as any run does
         start = Folder.of(run).read(run.parent_step)
     cut_off = run.state not in {RunState.FINISHED, RunState.STOPPED}
     recorder = Recorder(store.history(run_id), until=run.step if cut_off else None)

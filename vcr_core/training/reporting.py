@@ -83,7 +83,24 @@ def _measurements(
         "optimizer/learning_rate": learning_rate,
         "regularizer/variance_weight": weights.variance_weight,
         "regularizer/covariance_weight": weights.covariance_weight,
+        **_weights_by_layer(live),
         **layer_numbers(regularization, target_std=weights.target_std, eps=weights.eps),
+    }
+
+
+def _weights_by_layer(live: RunConfig) -> dict[str, float]:
+    """The weights of every layer, where they are not the same everywhere."""
+    factors, weights = live.layer_factors, live.regularizer
+    if all(each == (1, 1) for each in factors.values()):
+        return {}
+    both = {
+        "variance_weight": (weights.variance_weight, 0),
+        "covariance_weight": (weights.covariance_weight, 1),
+    }
+    return {
+        f"layer/{layer}/{name}": weight * factor[place]
+        for layer, factor in factors.items()
+        for name, (weight, place) in both.items()
     }
 
 

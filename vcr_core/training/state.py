@@ -82,13 +82,13 @@ def _check(experiment: Experiment, tensors: Mapping[str, Tensor], state: Mapping
             f"expected a checkpoint of this run's configuration, got one that differs in "
             f"{', '.join(differing)}: fork the other run instead"
         )
-    mine, kept = experiment.model.state_dict(), below("model/", tensors)
+    mine, theirs = experiment.model.state_dict(), below("model/", tensors)
     if {name: value.shape for name, value in mine.items()} != {
-        name: value.shape for name, value in kept.items()
+        name: value.shape for name, value in theirs.items()
     }:
         raise CheckpointError(
             f"expected a checkpoint of the network '{experiment.config.model.name}' with "
-            f"{len(mine)} tensors, got {len(kept)} tensors, or others in shape: use the run's own"
+            f"{len(mine)} tensors, got {len(theirs)} tensors, or others in shape: use the run's own"
         )
     if state["optimizer"] != type(experiment.optimizer).__name__:
         raise CheckpointError(

@@ -15,7 +15,7 @@ from vcr_core.regularization.budgets import Budget, phase_of, shares_of
 from vcr_core.regularization.handle import Regularization
 from vcr_core.regularization.hook import AttachedLayer
 from vcr_core.regularization.options import NonFinite, PenaltyOptions, Ranks, Scale, Tokens
-from vcr_core.regularization.settings import Strength
+from vcr_core.regularization.settings import Factor, Strength
 from vcr_core.regularization.where import Layers, factors_of, resolve_layers
 
 
@@ -36,7 +36,7 @@ def attach(
     every: int = 1,
     ranks: Ranks = "local",
     nonfinite: NonFinite = "raise",
-    layer_factors: Mapping[str, float] | None = None,
+    layer_factors: Mapping[str, Factor] | None = None,
     seed: int = 0,
 ) -> Regularization:
     """Regularise layers of ``model`` through forward hooks; its forward stays bit-identical.
@@ -64,7 +64,8 @@ def attach(
         ranks: "global" takes statistics over all processes of ``torch.distributed`` by one
             all-reduce a layer and undoes DistributedDataParallel's averaging; "local" does neither.
         nonfinite: on NaN or Inf features "raise" an error, or "skip" that layer's penalty.
-        layer_factors: multiplies both weights at the layers that a name or pattern matches.
+        layer_factors: multiplies both weights at the layers that a name or pattern matches; a pair
+            multiplies the variance and the covariance weight.
         seed: of the generator that draws the samples.
 
     Returns a handle whose ``penalty()`` is to be added to the loss. Raises ``ConfigError`` for bad
