@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+import typer
 
+from vcr_core.commands import evidence as command
 from vcr_core.config import override
 from vcr_core.errors import ConfigError, ResultFileError
 from vcr_core.evidence.conduct import (
@@ -26,6 +30,7 @@ from vcr_core.evidence.rows import ResultFile, open_results
 from vcr_core.evidence.studies import STUDIES, find_study
 from vcr_core.evidence.studies.parts import DIGITS, MLP, config, weights
 from vcr_core.store import open_store
+from vcr_core.training.environment import differing, environment
 
 EVIDENCE = Path(__file__).parents[2] / "docs" / "evidence"
 TINY = config(
@@ -205,6 +210,43 @@ def test_a_study_trains_through_the_queue_and_a_row_can_be_repeated(
     assert row.features["cdnv"] > 0
     assert results.environments[0]["threads"] == 1
     before = results.path.stat().st_size
-    same = repeat(results, store, row)
+    same, elsewhere = repeat(results, store, row)
+    assert elsewhere == {}
     assert (same.source, same.transfer, same.features) == (row.source, row.transfer, row.features)
     assert results.path.stat().st_size == before
+
+
+@pytest.mark.parametrize(
+    ("elsewhere", "said"),
+    [
+        ({}, ["source: {'source': 0.5} before, {'source': 0.75} now"]),
+        ({"vectors": (None, "AVX2")}, ["may round differently", "vectors unknown then, AVX2"]),
+    ],
+)
+def test_a_row_that_differs_is_a_failure_only_on_a_machine_that_rounds_alike(
+    elsewhere: dict[str, tuple[object, object]],
+    said: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    results = open_results(tmp_path / "tiny.jsonl", tiny())
+    digest, job = next(iter(results.jobs.values()))[::-1]
+    row = results.add(job, {**made_up(job), "source_accuracy": 0.5}, {})
+    assert row.config == digest
+    monkeypatch.setattr(
+        "vcr_core.evidence.conduct.repeat",
+        lambda *_: (replace(row, source=0.75), elsewhere),
+    )
+    with nullcontext() if elsewhere else pytest.raises(typer.Exit):
+        command._repeat(results, open_store(), 1)
+    out = capsys.readouterr().out
+    assert all(part in out for part in said)
+
+
+def test_machines_differ_in_what_changes_the_last_digits() -> None:
+    here = environment(torch.device("cpu"))
+    assert differing(here, here) == {}
+    assert differing({**here, "vectors": "ENIAC", "cores": 9}, here) == {
+        "vectors": ("ENIAC", here["vectors"])
+    }

@@ -8,8 +8,9 @@ are taken up by their configuration.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from vcr_core.errors import ResultFileError
 from vcr_core.evidence.design import Arm, Job, Setting, Study
@@ -17,6 +18,7 @@ from vcr_core.evidence.rows import ResultFile, Row, make_row
 from vcr_core.execution import ensure_dispatcher, slots, submit
 from vcr_core.store import Run, RunState, Store
 from vcr_core.sweeps import hold_study
+from vcr_core.training.environment import differing
 
 POLL_SECONDS = 0.05
 BEAT_SECONDS = 1.0
@@ -177,8 +179,12 @@ def result_of(run: Run) -> dict[str, object]:
     return {"error": (run.error or f"the run was {run.state.value}").splitlines()[0]}
 
 
-def repeat(results: ResultFile, store: Store, row: Row) -> Row:
+def repeat(
+    results: ResultFile, store: Store, row: Row
+) -> tuple[Row, Mapping[str, tuple[Any, Any]]]:
     """Run one row's configuration anew; nothing is written to the file.
+
+    Returns the new row, and what of the machine differs from the file's: name → (then, now).
 
     Raises:
         ResultFileError: the study has no such run.
@@ -190,4 +196,7 @@ def repeat(results: ResultFile, store: Store, row: Row) -> Row:
     while not store.run(run_id).state.is_over:
         ensure_dispatcher(store)
         time.sleep(POLL_SECONDS)
-    return make_row(row.config, job, result_of(store.run(run_id)), row.environment)
+    run = store.run(run_id)
+    then = results.environments[row.environment]
+    again = make_row(row.config, job, result_of(run), row.environment)
+    return again, differing(then, run.environment)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import platform
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -11,12 +13,24 @@ import torchvision
 
 import vcr_core
 
+CPU_INFO = Path("/proc/cpuinfo")
+#: Of an environment: what may change the last digits.
+DECISIVE = (
+    *("device", "device_name", "vectors", "threads"),
+    *("platform", "python", "torch", "vcr_lab"),
+)
+
 
 def environment(device: torch.device) -> dict[str, Any]:
-    """Plain data that is stored with every run and every result file."""
+    """Plain data that is stored with every run and every result file.
+
+    ``vectors`` names the processor's vector instructions that torch uses: others add in another
+    order, and so round differently.
+    """
     return {
         "device": device.type,
         "device_name": device_name(device),
+        "vectors": torch.backends.cpu.get_cpu_capability(),
         "threads": torch.get_num_threads(),
         "cores": psutil.cpu_count(logical=True),
         "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),
@@ -32,4 +46,22 @@ def device_name(device: torch.device) -> str:
     """What the device calls itself."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
-    return platform.processor() or platform.machine()
+    return _processor() or platform.processor() or platform.machine()
+
+
+def _processor() -> str:
+    """The processor's name on Linux, where Python tells its family at most; "" elsewhere."""
+    if not CPU_INFO.exists():
+        return ""
+    lines = CPU_INFO.read_text(encoding="utf-8", errors="replace").splitlines()
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else ""
+
+
+def differing(then: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
+    """What differs between two environments and may change the last digits: name → (then, now)."""
+    return {
+        name: (then.get(name), now.get(name))
+        for name in DECISIVE
+        if then.get(name) != now.get(name)
+    }

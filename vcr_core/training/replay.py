@@ -15,12 +15,10 @@ from numpy.typing import NDArray
 from vcr_core.errors import RunBusyError, TrainingDivergedError
 from vcr_core.store import Report, Run, RunState, Store
 from vcr_core.training.checkpoint import Folder
+from vcr_core.training.environment import differing
 from vcr_core.training.experiment import prepare
 from vcr_core.training.loop import train
 from vcr_core.training.recorder import Recorder
-
-#: Of an environment: what may change the last digits.
-DECISIVE = ("device", "device_name", "threads", "platform", "python", "torch", "vcr_lab")
 
 Number = tuple[int, str]
 Matrix = tuple[int, str, str]
@@ -93,11 +91,7 @@ def _compare(store: Store, run: Run, recorder: Recorder) -> Replay:
         numbers=counts[0],
         matrices=counts[1],
         first=first,
-        environment={
-            name: (run.environment.get(name), recorder.environment.get(name))
-            for name in DECISIVE
-            if run.environment.get(name) != recorder.environment.get(name)
-        },
+        environment=differing(run.environment, recorder.environment),
     )
 
 
