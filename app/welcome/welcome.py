@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
+from app.browser_code import BrowserCode, loader
 from app.texts import tr
 from app.tips import explained, scripts, styles, tips_spec
 from vcr_core.presets import MEASURED, PRESETS, Preset
@@ -96,14 +97,17 @@ def welcome(chosen: str, choose: Callable[[str], None]) -> None:
 
     _component()(
         key=KEY,
-        data={
-            "words": {name: tr(text) for name, text in WORDS.items()},
-            "tips": tips_spec(),
-            "cards": [_card(PRESETS[name]) for name in MEASURED],
-            "chosen": chosen,
-            "steps": [[tr(head), tr(text)] for head, text in STEPS],
-        },
+        data=_code().attached(
+            {
+                "words": {name: tr(text) for name, text in WORDS.items()},
+                "tips": tips_spec(),
+                "cards": [_card(PRESETS[name]) for name in MEASURED],
+                "chosen": chosen,
+                "steps": [[tr(head), tr(text)] for head, text in STEPS],
+            }
+        ),
         on_chosen_change=told,
+        on_code_change=_code().forget,
     )
 
 
@@ -124,7 +128,11 @@ def _icon(dataset: str) -> str:
 
 @cache
 def _component() -> ComponentRenderer:
-    css, js = ((HERE / f"welcome.{kind}").read_text(encoding="utf-8") for kind in ("css", "js"))
-    return st.components.v2.component(
-        "vcr_lab.welcome", css=f"{styles()}\n{css}", js=f"{js}\n{scripts()}"
-    )
+    return st.components.v2.component("vcr_lab.welcome", js=loader())
+
+
+@cache
+def _code() -> BrowserCode:
+    """The cards' script and style rules, with those of the explanations of terms."""
+    own = BrowserCode.read(HERE, ("welcome.js",), ("welcome.css",))
+    return BrowserCode(f"{own.js}\n{scripts()}", f"{styles()}\n{own.css}")

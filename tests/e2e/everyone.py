@@ -80,9 +80,8 @@ FOCUSED = """() => {
     const name = (said || focus.innerText || "").replace(/\\s+/g, " ").trim();
     return { tag: focus.tagName.toLowerCase(), name, isVisible };
 }"""
-FOLDED = (
-    "(summary) => summary.closest('details').parentElement.closest('details:not([open])') !== null"
-)
+FOLDED = """(summary) => summary.closest("[inert]") !== null
+    || summary.closest("details").parentElement.closest("details:not([open])") !== null"""
 ALL_WORDS = """() => {
     const found = new Set();
     const ours = "[data-testid=stIconMaterial], [data-testid=stSkipToContent]";

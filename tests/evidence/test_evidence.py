@@ -29,8 +29,9 @@ from vcr_core.evidence.findings import MEAN, findings
 from vcr_core.evidence.rows import ResultFile, open_results
 from vcr_core.evidence.studies import STUDIES, find_study
 from vcr_core.evidence.studies.parts import DIGITS, MLP, config, weights
+from vcr_core.machines import differing
 from vcr_core.store import open_store
-from vcr_core.training.environment import differing, environment
+from vcr_core.training.environment import environment
 
 EVIDENCE = Path(__file__).parents[2] / "docs" / "evidence"
 TINY = config(

@@ -21,6 +21,8 @@ from vcr_core.transfer import (
     probe_all,
 )
 
+MOMENTS = torch.zeros(3), torch.ones(3)
+
 
 @pytest.fixture(scope="module")
 def digits() -> tuple[Tensor, Tensor]:
@@ -190,7 +192,7 @@ def test_probe_all_passes_shared_images_through_the_network_once(network: Model)
     passed = []
     network.stem.register_forward_hook(lambda _, inputs, __: passed.append(len(inputs[0])))
     tasks = [
-        TransferTask(name, images, labels, images, labels, ("a", "b"))
+        TransferTask(name, images, labels, images, labels, ("a", "b"), *MOMENTS)
         for name, labels in (("first", torch.arange(60) % 2), ("second", torch.arange(60) // 30))
     ]
     accuracies = probe_all(FrozenFeatures(network), tasks)

@@ -54,7 +54,10 @@ def task_of(digits: tuple[Tensor, Tensor], *, size: int = 400, name: str = "digi
     labels = digits[1]
     names = tuple(str(k) for k in range(10))
     held = slice(size, size + 200)
-    return TransferTask(name, images[:size], labels[:size], images[held], labels[held], names)
+    moments = torch.zeros(1), torch.ones(1)
+    return TransferTask(
+        name, images[:size], labels[:size], images[held], labels[held], names, *moments
+    )
 
 
 # ------------------------------------------------------------------ strengths

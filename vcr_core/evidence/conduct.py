@@ -16,9 +16,9 @@ from vcr_core.errors import ResultFileError
 from vcr_core.evidence.design import Arm, Job, Setting, Study
 from vcr_core.evidence.rows import ResultFile, Row, make_row
 from vcr_core.execution import ensure_dispatcher, slots, submit
+from vcr_core.machines import differing
 from vcr_core.store import Run, RunState, Store
 from vcr_core.sweeps import hold_study
-from vcr_core.training.environment import differing
 
 POLL_SECONDS = 0.05
 BEAT_SECONDS = 1.0

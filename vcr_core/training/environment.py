@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +13,6 @@ import torchvision
 import vcr_core
 
 CPU_INFO = Path("/proc/cpuinfo")
-#: Of an environment: what may change the last digits.
-DECISIVE = (
-    *("device", "device_name", "vectors", "threads"),
-    *("platform", "python", "torch", "vcr_lab"),
-)
 
 
 def environment(device: torch.device) -> dict[str, Any]:
@@ -56,12 +50,3 @@ def _processor() -> str:
     lines = CPU_INFO.read_text(encoding="utf-8", errors="replace").splitlines()
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     return names[0] if names else ""
-
-
-def differing(then: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
-    """What differs between two environments and may change the last digits: name → (then, now)."""
-    return {
-        name: (then.get(name), now.get(name))
-        for name in DECISIVE
-        if then.get(name) != now.get(name)
-    }

@@ -13,9 +13,9 @@ import torch
 from numpy.typing import NDArray
 
 from vcr_core.errors import RunBusyError, TrainingDivergedError
+from vcr_core.machines import differing
 from vcr_core.store import Report, Run, RunState, Store
 from vcr_core.training.checkpoint import Folder
-from vcr_core.training.environment import differing
 from vcr_core.training.experiment import prepare
 from vcr_core.training.loop import train
 from vcr_core.training.recorder import Recorder
