@@ -55,7 +55,6 @@ def _body(watched: Watched) -> None:
     )
     st.button(
         tr("Fork at step {step}", step=step),
-        type="primary",
         key="fork",
         on_click=asks(_fork, button="fork"),
         args=(run, at, keys, more, live_after(run.config, done).training.epochs),

@@ -172,4 +172,5 @@ def show_languages() -> None:
     pages = [
         f"[{name}](?{urlencode({**kept, PARAMETER: code})})" for code, name in LANGUAGES.items()
     ]
-    st.caption(" · ".join(pages))
+    with st.container(key="languages"):
+        st.caption(" · ".join(pages))

@@ -57,8 +57,9 @@ WATCH_SHIFTS = """
     new PerformanceObserver((list) => {
         for (const { value, hadRecentInput, startTime, sources } of list.getEntries())
             if (!hadRecentInput)
-                window.shifts.push([value, startTime, sources.map(({ node }) =>
-                    (node?.outerHTML ?? node?.textContent ?? "").slice(0, 120))]);
+                window.shifts.push([value, startTime, sources.map(({ node, previousRect, currentRect }) =>
+                    `${previousRect.y}+${previousRect.height} → ${currentRect.y}+${currentRect.height} `
+                        + (node?.innerText ?? node?.textContent ?? "").slice(0, 60))]);
     }).observe({ type: "layout-shift", buffered: true });
 """
 FOCUSED = """() => {
@@ -80,7 +81,7 @@ FOCUSED = """() => {
     const name = (said || focus.innerText || "").replace(/\\s+/g, " ").trim();
     return { tag: focus.tagName.toLowerCase(), name, isVisible };
 }"""
-FOLDED = """(summary) => summary.closest("[inert]") !== null
+FOLDED = """(summary) => summary.closest("[inert]") !== null || summary.closest("details").open
     || summary.closest("details").parentElement.closest("details:not([open])") !== null"""
 ALL_WORDS = """() => {
     const found = new Set();
@@ -188,7 +189,7 @@ class Tour:
     def _open_everything(self, name: str, theme: Theme) -> None:
         """Each expander with every tab in it, and each popover."""
         for summary in self.page.locator(EXPANDERS).all():
-            if summary.evaluate(FOLDED):  # inside another one
+            if summary.evaluate(FOLDED):  # inside another one, or open and checked already
                 continue
             summary.click()
             self.page.wait_for_timeout(100)  # some ask the server for what they show
