@@ -54,12 +54,11 @@ TOO_WIDE = """() => {
 }"""
 WATCH_SHIFTS = """
     window.shifts = [];
+    const says = ({ node, previousRect: was, currentRect: is }) =>
+        `${was.y}+${was.height} → ${is.y}+${is.height} ${(node?.textContent ?? "").slice(0, 60)}`;
     new PerformanceObserver((list) => {
         for (const { value, hadRecentInput, startTime, sources } of list.getEntries())
-            if (!hadRecentInput)
-                window.shifts.push([value, startTime, sources.map(({ node, previousRect, currentRect }) =>
-                    `${previousRect.y}+${previousRect.height} → ${currentRect.y}+${currentRect.height} `
-                        + (node?.innerText ?? node?.textContent ?? "").slice(0, 60))]);
+            if (!hadRecentInput) window.shifts.push([value, startTime, sources.map(says)]);
     }).observe({ type: "layout-shift", buffered: true });
 """
 FOCUSED = """() => {
