@@ -20,7 +20,8 @@ test: $(VENV)/.test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -m "not slow and not gpu"
+	$(BIN)/python -m pytest -m "not slow and not gpu and not browser" -n 2 --dist loadfile
+	$(BIN)/python -m pytest -m "browser and not slow and not gpu"
 
 test-all: $(VENV)/.test
 	$(BIN)/python -m pytest

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,9 @@ from vcr_core.store import Store, open_store
 
 if TYPE_CHECKING:
     from postgres_server import PostgresServer
+
+if "PYTEST_XDIST_WORKER" in os.environ:  # one core each: threads of both would get in their way
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 @pytest.fixture(autouse=True)
