@@ -19,6 +19,7 @@ from vcr_core.execution import ensure_dispatcher
 from vcr_core.execution.control import resume_run, stop_run
 from vcr_core.store import Run, RunState, RunSummary
 
+CHOSEN = "runs:chosen"
 SELECTED = "selected"
 GOING = "runs:going"
 NOTICE = "runs:notice"
@@ -38,13 +39,21 @@ class Notice:
 
 
 def selected_runs() -> list[str]:
-    """The ids that the link names as selected."""
-    named = st.query_params.get(SELECTED, "").split(",")
-    return [run for run in dict.fromkeys(named) if run.isalnum()][:MOST_SELECTED]
+    """The ids that are selected: at first those that the link names.
+
+    Later the link only follows: a browser that has not heard of its newest address yet asks for a
+    refresh with the one before, and would take a selection back.
+    """
+    if CHOSEN not in st.session_state:
+        named = st.query_params.get(SELECTED, "").split(",")
+        chosen = [run for run in dict.fromkeys(named) if run.isalnum()]
+        st.session_state[CHOSEN] = chosen[:MOST_SELECTED]
+    return list(st.session_state[CHOSEN])
 
 
 def note_selection(runs: Sequence[str]) -> None:
-    """Keep what is selected in the link."""
+    """Keep what is selected, in the link as well."""
+    st.session_state[CHOSEN] = list(runs[:MOST_SELECTED])
     if runs:
         st.query_params[SELECTED] = ",".join(runs[:MOST_SELECTED])
     else:

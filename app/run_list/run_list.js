@@ -11,12 +11,14 @@ export default function ({ data, parentElement, setTriggerValue }) {
 }
 
 const PENDING_MS = 6000; // how long a typed value stands though the store still says another
+const LOST_MS = 1500; // a selection that is not heard of for so long is told again
+
+// What was selected last, and how many selections were told: a list that is drawn anew knows it.
+const told = { selected: new Set(), count: 0, at: 0 };
 
 class RunList {
   constructor(parent) {
     this.rows = new Map();
-    this.selected = new Set();
-    this.sent = 0;
     this.table = element("table", "runs");
     this.head = element("thead");
     this.body = element("tbody");
@@ -39,10 +41,8 @@ class RunList {
       this.body.replaceChildren();
       this.drawHead();
     }
-    if (data.echo >= this.sent) {
-      this.selected = new Set(data.selected);
-      this.sent = data.echo;
-    }
+    if (data.echo >= told.count) Object.assign(told, { selected: new Set(data.selected), count: data.echo });
+    else if (Date.now() - told.at > LOST_MS) this.sendSelection();
     const listed = new Set(data.rows.map((row) => row.id));
     for (const [id, row] of this.rows)
       if (!listed.has(id)) {
@@ -74,25 +74,30 @@ class RunList {
   }
 
   select(id, isSelected) {
-    if (isSelected) this.selected.add(id);
-    else this.selected.delete(id);
+    if (isSelected) told.selected.add(id);
+    else told.selected.delete(id);
     this.tellSelection();
   }
 
   selectAll(isSelected) {
-    for (const id of this.rows.keys()) isSelected ? this.selected.add(id) : this.selected.delete(id);
+    for (const id of this.rows.keys()) isSelected ? told.selected.add(id) : told.selected.delete(id);
     this.tellSelection();
   }
 
   tellSelection() {
-    this.sent += 1;
+    told.count += 1;
     this.drawSelection();
-    this.tell("selected", { ids: [...this.selected], count: this.sent });
+    this.sendSelection();
+  }
+
+  sendSelection() {
+    told.at = Date.now();
+    this.tell("selected", { ids: [...told.selected], count: told.count });
   }
 
   drawSelection() {
-    for (const [id, row] of this.rows) row.select(this.selected.has(id));
-    const chosen = [...this.rows.keys()].filter((id) => this.selected.has(id)).length;
+    for (const [id, row] of this.rows) row.select(told.selected.has(id));
+    const chosen = [...this.rows.keys()].filter((id) => told.selected.has(id)).length;
     this.all.checked = chosen > 0 && chosen === this.rows.size;
     this.all.indeterminate = chosen > 0 && chosen < this.rows.size;
   }
