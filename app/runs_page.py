@@ -6,7 +6,6 @@ import math
 
 import streamlit as st
 
-from app.live_view import make_ready
 from app.run_actions import (
     act,
     edit,
@@ -44,7 +43,6 @@ def runs_page() -> None:
         return
     listing = filters(facets, studies)
     st.fragment(_list, run_every=TICK_SECONDS)(listing, studies)
-    make_ready(lab_store())
 
 
 def _list(listing: Listing, studies: dict[str, str]) -> None:
