@@ -163,7 +163,7 @@ def test_the_main_job_with_the_keyboard_alone(lab: Lab, page: Page, pair: Pair) 
     expect(view).to_have_attribute("data-step", re.compile("^[01]$"), timeout=PATIENCE_MS)
     page.keyboard.press("End")
     expect(view).to_have_attribute("data-step", "live", timeout=PATIENCE_MS)
-    tab_to(page, "Pause")
+    tab_to(page, "Pause", tag="button")  # the whole page has that word as well
     page.keyboard.press("Enter")
     wait_until(lambda: all(lab.store.run(run).state is RunState.PAUSED for run in pair.runs))
 
