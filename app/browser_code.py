@@ -1,8 +1,9 @@
 """A component's script and styles, sent to a browser once instead of with every update.
 
-Streamlit puts a component's whole script into each of its updates: 54 KB a second for the live
-view. So a component is registered with a small loader alone (``loader.js``); what it loads comes
-with the first message of a session, and again where the browser says that it does not have it.
+Streamlit puts a component's whole script into each of its updates: for the live view that is
+more than its numbers. So a component is registered with a small loader alone (``loader.js``); what
+it loads comes with the first message of a session, and again where the browser says that it does
+not have it.
 
 Messages travel as bytes: of anything else Streamlit asks whether it is a data frame, for which it
 imports pandas (half a second of the first page), and works out its identity, with every update.

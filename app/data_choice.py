@@ -8,7 +8,8 @@ import streamlit as st
 
 from app import links
 from app.state import lab_store
-from app.texts import tr
+from app.texts import plain, tr
+from app.texts.errors import told
 from vcr_core import paths
 from vcr_core.config import DataConfig, RunConfig, fields
 from vcr_core.datasets.catalog import DATASETS
@@ -74,7 +75,7 @@ def _linked() -> RunConfig | None:
             return lab_store().run(run).config
         except UnknownRunError as error:
             st.warning(
-                tr("The link names a run that is not here: {reason}", reason=error),
+                tr("The link names a run that is not here: {reason}", reason=plain(told(error))),
                 icon=":material/search_off:",
             )
     named = st.query_params.get(PRESET, "")
@@ -83,7 +84,7 @@ def _linked() -> RunConfig | None:
     base = PRESETS[named].config if named in PRESETS else RunConfig()
     config, refused = links.linked_config(base)
     for reason in refused:
-        st.warning(tr("The link asks for a setting that cannot be: {reason}", reason=reason))
+        st.warning(tr("The link asks for a setting that cannot be: {reason}", reason=plain(reason)))
     return config
 
 

@@ -66,7 +66,10 @@ def _pictures(choice: Choice, about: DeltaGenerator) -> None:
         problems = folder_problems(choice.config.data.folder) if choice.config.data.folder else {}
         if problems or not choice.config.data.folder:
             text = next(iter(problems.values()), "")
-            st.info(text or tr("Type a folder above to see your images."), icon=":material/folder:")
+            st.info(
+                plain(told(text)) if text else tr("Type a folder above to see your images."),
+                icon=":material/folder:",
+            )
             return
     if not choice.is_here:
         how_to_get(choice)

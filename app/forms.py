@@ -7,6 +7,7 @@ mended; all other values stay as they were typed.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import islice
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
@@ -35,6 +36,7 @@ TITLES = {
     "execution": "Machine",
 }
 COLUMNS = 3
+MOST_LOOKED_AT = 100_000
 KEEP: Literal["session"] = "session"  # what was typed stays while the form is closed
 # What another data set than the preset's starts with: the preset's numbers would not fit it.
 PER_DATASET: Mapping[str, Any] = {
@@ -87,10 +89,14 @@ def folder_problems(folder: str | None) -> dict[str, str]:
 
 
 def newest(folder: str | None) -> float:
-    """When something below a folder was changed last; 0 where there is no such folder."""
+    """When something below a folder was changed last; 0 where there is no such folder.
+
+    A link may name any folder, so no more than ``MOST_LOOKED_AT`` places are looked at.
+    """
     if not folder:
         return 0.0
-    return max((path.stat().st_mtime for path in Path(folder).expanduser().rglob("*")), default=0.0)
+    places = islice(Path(folder).expanduser().rglob("*"), MOST_LOOKED_AT)
+    return max((place.lstat().st_mtime for place in places), default=0.0)
 
 
 @st.cache_data(show_spinner="Looking at your images …", max_entries=8)
@@ -166,7 +172,7 @@ def _plain(label: str, value: Any, kinds: set[Any], *, help_text: str, key: str)
             label,
             value=value,
             format="%g",
-            step=_step(value),
+            step=sensible_step(value),
             help=help_text,
             key=key,
             persist_state=KEEP,
@@ -236,6 +242,6 @@ def _help(info: FieldInfo) -> str:
     return f"{text} {tr('Can be changed while a run trains.')}" if is_live(info) else text
 
 
-def _step(value: float | None) -> float:
+def sensible_step(value: float | None) -> float:
     """A step of about a tenth of the value, so that the arrows move it sensibly."""
     return float(f"{value / 10:.0e}") if value else 0.1

@@ -67,10 +67,13 @@ def _weights(watched: Watched, live: RunConfig, *, locked: bool) -> None:
 
 
 def _factor(watched: Watched, live: RunConfig, field: str, weight: str, *, locked: bool) -> None:
-    """One slider, named by the weight that comes of it."""
-    now, key = float(get_value(live, field)), f"knob:{watched.main.id}:{field}"
-    if st.session_state.get(key, now) != now:  # turned elsewhere: another tab, undo
-        st.session_state[key] = now
+    """One slider, named by the weight that comes of it.
+
+    Its key holds the value that it stands at: a popover's slider of an older key would come up with
+    what it first was, and turn the layer back.
+    """
+    now = float(get_value(live, field))
+    key = f"knob:{watched.main.id}:{field}:{now:g}"
     st.select_slider(
         f"{tr(str(fields()[weight].title))}: {now * get_value(live, weight):g}",
         options=sorted({*FACTORS, now}),

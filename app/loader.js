@@ -15,7 +15,10 @@ export default function (told) {
     load(js).then((module) => {
       code.run = module.default;
       code.arrived();
-    }, code.failed);
+    }, (error) => {
+      known.delete(id); // the next message asks for it again
+      code.failed(error);
+    });
   }
   if (code.run) return run(code, call);
   if (!code.coming) setTimeout(() => code.coming || call.setTriggerValue("code", id), ASK_AFTER_MS);

@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from app.commands import live_settings, send, speed_in_words, turn_to
+from app.forms import sensible_step
 from app.guard import asks
 from app.state import Watched, lab_store
 from app.texts import tr
@@ -34,10 +35,9 @@ def more_controls(watched: Watched, *, shown: tuple[str, ...]) -> None:
 
 
 def _speed(watched: Watched) -> None:
-    """Slow motion: acts at once. A speed that was set elsewhere is shown as it is."""
-    now, key = _asked_speed(watched.main), f"speed:{watched.main.id}"
-    if st.session_state.get(key, now) != now:
-        st.session_state[key] = now
+    """Slow motion: acts at once. Its key holds the value, as in :func:`_setting`."""
+    now = _asked_speed(watched.main)
+    key = f"speed:{watched.main.id}:{now:g}"
     st.select_slider(
         tr("Speed"),
         options=sorted({*SPEEDS, now}, reverse=True),
@@ -94,15 +94,10 @@ def _setting(watched: Watched, live: RunConfig, field: str) -> None:
         tr(str(info.title)),
         value=None if now is None else float(now),
         format="%g",
-        step=_step(now),
+        step=sensible_step(now),
         help=tr(info.description or ""),
         placeholder=tr("empty"),
         key=key,
         on_change=asks(turn_to),
         args=(watched, field, key),
     )
-
-
-def _step(now: float | None) -> float:
-    """A step of about a tenth of the value, so that the arrows move it sensibly."""
-    return float(f"{now / 10:.0e}") if now else 0.1

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import streamlit as st
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from app.exports import export_menu
 from app.run_fork import fork_menu, forked
@@ -96,10 +97,19 @@ def go_where_asked() -> None:
     """Go where a click has asked to go; callbacks cannot."""
     child = forked()
     if child is not None:
-        st.switch_page("../pages/lab.py", query_params={RUN_PARAMETER: child})
+        _go_to("../pages/lab.py", {RUN_PARAMETER: child})
     going = st.session_state.pop(GOING, None)
     if going is not None:
-        st.switch_page(going[0], query_params=going[1])
+        _go_to(*going)
+
+
+def _go_to(page: str, query: Mapping[str, str]) -> None:
+    """Go to a page. The list's refreshes end here: one that the browser asks for while the next
+    page is drawn would be answered after it, name this page, and leave the next one blank."""
+    context = get_script_run_ctx()
+    if context is not None:
+        context.fragment_storage.clear()
+    st.switch_page(page, query_params=dict(query))
 
 
 def stop(runs: Iterable[str]) -> None:
@@ -187,6 +197,7 @@ def show_notice() -> None:
 
 def selection_bar() -> None:
     """What can be done with the selected runs; always there, so that nothing jumps."""
+    note_selection(selected_runs())  # the link of a page that one comes back to lacks it
     runs = _known(selected_runs())
     ids = [run.id for run in runs]
     with st.container(horizontal=True, vertical_alignment="center", key="selection"):

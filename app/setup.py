@@ -8,7 +8,7 @@ from app import links
 from app.code import show_code
 from app.forms import config_form, usable
 from app.state import lab_store, watch
-from app.texts import tr
+from app.texts import plain, tr
 from app.welcome import hero, welcome
 from vcr_core.config import RunConfig, as_text, differences
 from vcr_core.execution import ensure_dispatcher, submit, submit_pair
@@ -72,7 +72,7 @@ def _settings(preset: Preset) -> RunConfig | None:
         st.session_state[place] = links.linked_config(preset.config)
     base, refused = st.session_state[place]
     for reason in refused:
-        st.warning(tr("The link asks for a setting that cannot be: {reason}", reason=reason))
+        st.warning(tr("The link asks for a setting that cannot be: {reason}", reason=plain(reason)))
     if links.is_hidden("settings"):
         return RunConfig.model_validate(base)
     config = _edited(preset.name, base)

@@ -5,6 +5,7 @@ const FRAME_MS = 350;
 const PATIENCE_MS = 1500; // how long playing waits for a matrix that is on its way
 const MOST_PATIENCE_MS = 12000; // a question that was lost is asked again, more and more rarely
 const ASK_AHEAD = 6;
+const TRAINS = ".st-key-bar-pause, .st-key-bar-resume"; // on the page of a run that is not over
 
 class Time {
   constructor(view) {
@@ -145,7 +146,7 @@ class Time {
   onKey(event) {
     if (this.box.hidden || !this.view.root.isConnected || isTyping(event) || hasModifier(event)) return;
     const way = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
-    const plays = event.key === " " && document.querySelector(".st-key-transport") === null;
+    const plays = event.key === " " && document.querySelector(TRAINS) === null;
     if (!plays && (way === undefined || (way > 0 && this.view.at === null))) return;
     event.preventDefault();
     event.stopImmediatePropagation();

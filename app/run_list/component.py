@@ -74,8 +74,8 @@ def run_list(
 
     def chosen() -> None:
         said = told("selected")
-        if said:
-            st.session_state[ECHO] = int(said.get("count", 0))
+        if said and int(said.get("count", 0)) > st.session_state.get(ECHO, 0):  # else: told again
+            st.session_state[ECHO] = int(said["count"])
             on_select([str(run) for run in said.get("ids", ())])
 
     def asked() -> None:

@@ -74,12 +74,12 @@ def test_a_layers_weight_is_turned_and_named_with_its_layer(page: AppTest, store
     run_id = training(store)
     layer = RunConfig().layer_names[0]
     opened(page, run_id, layer_panel.OPEN)
-    slider = page.select_slider(key=f"knob:{run_id}:{VARIANCE}.{layer}")
+    slider = page.select_slider(key=f"knob:{run_id}:{VARIANCE}.{layer}:1")
     assert slider.value == 1.0
     slider.set_value(3.0).run()
     assert not page.exception
     assert asked(store, run_id) == [(f"{VARIANCE}.{layer}", 3.0)]
-    assert page.select_slider(key=f"knob:{run_id}:{VARIANCE}.{layer}").label.endswith(": 3")
+    assert page.select_slider(key=f"knob:{run_id}:{VARIANCE}.{layer}:3").label.endswith(": 3")
     assert f"Variance weight of {layer} ×1 → ×3" in said(page).replace("\\", "")
 
 
@@ -88,8 +88,8 @@ def test_undo_turns_one_layer_back_and_alike_turns_all(page: AppTest, store: Sto
     first, second = RunConfig().layer_names[:2]
     store.add_command(run_id, CommandKind.SET, {"field": f"{VARIANCE}.{first}", "value": 30.0})
     opened(page, run_id, layer_panel.OPEN)
-    assert page.select_slider(key=f"knob:{run_id}:{VARIANCE}.{first}").value == 30.0
-    assert page.select_slider(key=f"knob:{run_id}:{COVARIANCE}.{second}").value == 0.1
+    assert page.select_slider(key=f"knob:{run_id}:{VARIANCE}.{first}:30").value == 30.0
+    assert page.select_slider(key=f"knob:{run_id}:{COVARIANCE}.{second}:0.1").value == 0.1
     page.button(key="undo").click().run()
     page.button(key="layers:alike").click().run()
     assert not page.exception

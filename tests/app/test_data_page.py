@@ -85,7 +85,9 @@ def test_data_that_are_not_here_say_how_to_get_them(store: Store) -> None:
     page = open_data(dataset="cifar10")
     assert "downloads them once" in page.info[0].value
     folder = open_data(dataset="folder", folder="/nowhere/<b>")
-    assert folder.info[0].value
+    said = folder.info[0].value
+    assert "nowhere" in said
+    assert "\\<b\\>" in said
     assert store.open_requests() == []
 
 
@@ -94,9 +96,15 @@ def test_a_hostile_link_is_answered_with_the_first_data_set(
 ) -> None:
     monkeypatch.setattr(answers, "WAIT_SECONDS", 0.0)
     page = open_data(
-        dataset="<b>x", task="<script>", show="lala", page="-5", run="nope", preset="zzz"
+        dataset="<b>x",
+        task="<script>",
+        show="lala",
+        page="-5",
+        run="![x](http://127.0.0.1/x.png)",
+        preset="zzz",
     )
     assert "not here" in page.warning[0].value
+    assert "\\!\\[x" in page.warning[0].value
     assert page.selectbox[0].value == "sprites"
     (request,) = store.open_requests()  # nobody has answered: the page waits
     store.fail_request(request.id, "<b>no</b> memory")

@@ -472,7 +472,7 @@ def test_more_controls_send_their_commands_with_their_numbers(page: AppTest, sto
     run_id = training(store)
     page.query_params["run"] = run_id
     page.run()
-    page.select_slider(key=f"speed:{run_id}").set_value(0.5).run()
+    page.select_slider(key=f"speed:{run_id}:0").set_value(0.5).run()
     page.number_input(key=f"steps:{run_id}").set_value(7).run()
     page.button(key="do:step").click().run()
     page.number_input(key=f"more:{run_id}").set_value(3).run()

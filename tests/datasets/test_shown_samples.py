@@ -87,3 +87,13 @@ def test_a_class_without_images_gives_an_empty_sheet() -> None:
 
 def test_classes_are_counted_also_those_without_images() -> None:
     assert class_counts(torch.tensor([0, 2, 2]), 4) == [1, 0, 2, 0]
+
+
+def test_crops_of_another_size_stand_beside_the_image_at_its_own() -> None:
+    data = load("digits", seed=0)
+    amounts = AugmentationConfig(smallest_crop=0.5, crop_size=12)
+    look = Look(data.mean, data.std, Augmentation(amounts, mean=data.mean, std=data.std))
+    pixels = look.pixels(data.test.images[:3])
+    assert pixels.shape[0] == 3
+    assert pixels.shape[1] > 1
+    assert pixels.shape[2:4] == data.test.images.shape[2:]

@@ -27,8 +27,12 @@ class Hand:
         self.killed = False
 
     @property
+    def has_work(self) -> bool:
+        return self.run_id is not None or self.request_id is not None
+
+    @property
     def is_ready(self) -> bool:
-        return self.is_alive and self.run_id is None and self.request_id is None
+        return self.is_alive and not self.has_work
 
     def give(self, run_id: str) -> None:
         self.run_id = run_id
@@ -194,3 +198,31 @@ def test_requests_of_a_former_dispatcher_are_given_out_anew(store: Store, desk: 
     worker = Hand()
     desk.give_out([worker])
     assert worker.request_id == request
+
+
+def test_patience_is_for_the_work_and_not_for_the_queue_before_it(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [1000.0]
+    monkeypatch.setattr("vcr_core.execution.desk.time.monotonic", lambda: now[0])
+    request, desk, worker = ask(store), Desk(store, Hands()), Hand("here:1")
+    patience = store.open_requests()[0].patience
+    desk.look([])
+    now[0] += 0.8 * patience
+    desk.give_out([worker])
+    now[0] += 0.8 * patience
+    desk.look([worker])
+    assert state(store, request) is RequestState.WORKING
+    assert not worker.killed
+    now[0] += 0.8 * patience
+    desk.look([worker])
+    assert worker.killed
+
+
+def test_a_helper_comes_where_one_worker_trains_and_the_other_answers(store: Store) -> None:
+    hands = Hands()
+    desk, answering = Desk(store, hands), Hand("here:2")
+    answering.ask(99)
+    ask(store)
+    desk.give_out([Hand("here:1", run_id="run"), answering])
+    assert len(hands.helpers) == 1

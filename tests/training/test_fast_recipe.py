@@ -163,3 +163,8 @@ def test_a_square_of_the_mean_is_cut_out_of_every_image() -> None:
     assert torch.equal(gone.sum(dim=(1, 2)), rows * columns)
     assert rows.max() == columns.max() == 6
     assert len(found.flatten(1).unique(dim=0)) > 5
+
+
+def test_turns_need_a_share_that_is_mirrored() -> None:
+    with pytest.raises(ConfigError, match=r"augmentation\.alternate: expected a share of mirrored"):
+        override(RunConfig(), {"augmentation.alternate": True})

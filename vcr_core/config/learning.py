@@ -100,6 +100,16 @@ class AugmentationConfig(Section):
     )
 
     @model_validator(mode="after")
+    def _turns_are_taken(self) -> AugmentationConfig:
+        if self.alternate and not self.flip:
+            raise ConfigError(
+                "expected a share of mirrored images above 0 where they take turns, got 0: set "
+                "augmentation.flip=0.5, for example",
+                field="augmentation.alternate",
+            )
+        return self
+
+    @model_validator(mode="after")
     def _crop_is_one(self) -> AugmentationConfig:
         if self.crop_size is not None and self.smallest_crop == 1:
             raise ConfigError(

@@ -35,14 +35,14 @@ def apply(pixels: Tensor, draw: Draw) -> Tensor:
     for place, operation in enumerate(_OPERATIONS):
         rows = (draw.operations == place + len(_GEOMETRY)).nonzero().flatten()
         if len(rows):
-            there = rows.to(pixels.device)
-            strengths = draw.strengths[rows].to(pixels).view(-1, 1, 1, 1)
+            there = rows.to(pixels.device, non_blocking=True)
+            strengths = draw.strengths[rows].to(pixels, non_blocking=True).view(-1, 1, 1, 1)
             changed[there] = operation(pixels[there], strengths)
     rows = moved.nonzero().flatten()
     if len(rows):
-        there = rows.to(pixels.device)
+        there = rows.to(pixels.device, non_blocking=True)
         theta = _theta(draw.operations[rows], draw.strengths[rows], pixels.shape[-2:])
-        changed[there] = _looked_up(pixels[there], theta.to(pixels))
+        changed[there] = _looked_up(pixels[there], theta.to(pixels, non_blocking=True))
     return changed
 
 

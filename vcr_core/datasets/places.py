@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vcr_core.datasets.catalog import DATASETS, dataset_info
+from vcr_core.datasets.downloads import is_there
 
 #: Data sets that need no files of their own.
 MADE_HERE: Mapping[str, str] = {
@@ -64,7 +65,7 @@ def whereabouts(name: str, cache_folder: str | Path) -> Whereabouts:
                 return Whereabouts(True, str(place))
         return Whereabouts(False, str(cache_folder))
     root = Path(cache_folder) / name
-    return Whereabouts(root.is_dir() and any(root.iterdir()), str(root))
+    return Whereabouts(is_there(root), str(root))
 
 
 def find_data(cache_folder: str | Path) -> dict[str, str]:

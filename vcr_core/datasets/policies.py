@@ -12,6 +12,7 @@ The spaces of strengths are those of torchvision's ``TrivialAugmentWide``, ``Ran
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Literal, NamedTuple
 
 import torch
@@ -41,9 +42,9 @@ def drawn(policy: Policy, count: int, size: Sequence[int], draws: torch.Generato
     if policy == "trivial":
         return [_evenly(count, _WIDE, None, draws)]
     if policy == "rand":
-        space = _narrow(size, RAND_BINS)
+        space = _narrow(tuple(size), RAND_BINS)
         return [_evenly(count, space, RAND_STRENGTH, draws) for _ in range(RAND_OPERATIONS)]
-    return _learned(count, _narrow(size, AUTO_BINS), draws)
+    return _learned(count, _narrow(tuple(size), AUTO_BINS), draws)
 
 
 class Range(NamedTuple):
@@ -89,7 +90,8 @@ def _space(
 _WIDE = _space(WIDE_BINS, shear=0.99, shift=(32, 32), turn=135, blend=0.99, bits=6)
 
 
-def _narrow(size: Sequence[int], bins: int) -> Space:
+@lru_cache(maxsize=8)
+def _narrow(size: tuple[int, ...], bins: int) -> Space:
     """The space of RandAugment and AutoAugment; shifts go with the size (H, W)."""
     shift = [150 / 331 * side for side in reversed(size)]
     return _space(bins, shear=0.3, shift=shift, turn=30, blend=0.9, bits=4)

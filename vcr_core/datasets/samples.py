@@ -56,7 +56,9 @@ class Look:
         views = [images]
         if self.augmentation is not None:
             draws = generator(self.seed, "views to look at")
-            views += [self.augmentation(images, draws) for _ in range(VIEWS)]
+            views += [
+                scaled(self.augmentation(images, draws), images.shape[-2:]) for _ in range(VIEWS)
+            ]
         stacked = torch.stack([_shrunk(view) for view in views], dim=1)  # (M, V, C, H, W)
         pixels = to_pixels(stacked.flatten(0, 1), mean=self.mean, std=self.std)
         return np.asarray(pixels.view(stacked.shape).permute(0, 1, 3, 4, 2).contiguous())
@@ -65,6 +67,13 @@ class Look:
         """Coordinates (M, 2) of points (M, 2, 1, 1)."""
         mean, std = scaling_for(images.shape[1], self.mean, self.std)
         return np.asarray((images * std + mean).flatten(1).float())
+
+
+def scaled(images: Tensor, size: torch.Size) -> Tensor:
+    """Images (N, C, H', W') at ``size`` (H, W): crops may have a size of their own."""
+    if images.shape[-2:] == size:
+        return images
+    return functional.interpolate(images, list(size), mode="bilinear", align_corners=False)
 
 
 def draw_sheet(

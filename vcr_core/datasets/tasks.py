@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from vcr_core.datasets.catalog import DATASETS, dataset_info, parse_target
+from vcr_core.datasets.catalog import DATASETS, FOLDER, dataset_info, parse_target
 from vcr_core.datasets.corruption_names import FOR_POINTS, parse_corruption
 from vcr_core.datasets.corruptions import corrupt
 from vcr_core.datasets.loading import load
@@ -164,12 +164,13 @@ def _prepare(
     found = dataset
     if other and other != dataset.name:
         dataset_info(other)
+        scales = dataset.name == FOLDER.name or dataset_info(dataset.name).resized
         found = load(
             other,
             seed=seed,
             folder=folder if _may_use_folder(dataset.name, other) else None,
             image_size=max(shape[1:]),
-            resize=resize,
+            resize=resize if scales else None,  # chosen for images of that data set's size
             workers=workers,
             cache_folder=cache_folder,
         )

@@ -16,6 +16,7 @@ from vcr_core import paths
 from vcr_core.config import DataConfig, RunConfig, TransferConfig
 from vcr_core.config.editing import as_config_error
 from vcr_core.datasets import dataset_info
+from vcr_core.datasets.catalog import parse_target
 from vcr_core.datasets.places import whereabouts
 from vcr_core.datasets.samples import Look, Sheet, class_counts, draw_sheet, sheet_of
 from vcr_core.datasets.streaming import Images
@@ -75,6 +76,8 @@ class _Looked(NamedTuple):
 def _samples(_: Store, arguments: Mapping[str, Any]) -> Answer:
     question = SamplesQuestion.model_validate(arguments)
     require_here(question.data)
+    if question.view == "target" and (other := parse_target(question.target).dataset):
+        require_here(question.data.model_copy(update={"dataset": other}))
     images, labels, classes, look = _looked_at(question)
     if question.factor not in labels:
         raise ConfigError(f"expected one of {', '.join(labels)}, got '{question.factor}'")
@@ -113,7 +116,10 @@ def _looked_at(question: SamplesQuestion) -> _Looked:
     if question.view == "augmented":
         varied = RunConfig(augmentation=question.augmentation)
         cpu = torch.device("cpu")
-        look = replace(look, augmentation=build_augmentation(varied, data, cpu))
+        augmentation = build_augmentation(varied, data, cpu)
+        if augmentation is not None:  # training's readers crop what streams; a sheet has whole ones
+            augmentation = replace(augmentation, cropped=False)
+        look = replace(look, augmentation=augmentation)
     return _Looked(split.images, split.labels, data.class_names, look)
 
 

@@ -33,7 +33,7 @@ class Desk:
         self._purge_at = 0.0
 
     def give_out(self, workers: Sequence[Worker]) -> None:
-        """Every round: hand waiting requests to workers that are ready."""
+        """Hand waiting requests to workers that are ready."""
         self._settle_helper()
         for request in self.store.open_requests():
             if request.state is not RequestState.WAITING:
@@ -45,7 +45,7 @@ class Desk:
             worker = min(ready, key=lambda each: self._subjects.get(each.name) != request.subject)
             if self.store.claim_request(request.id, worker=worker.name):
                 self._subjects[worker.name] = request.subject
-                self._used_at = time.monotonic()
+                self._used_at = self._since[request.id] = time.monotonic()
                 worker.ask(request.id)
 
     def settle(self, worker: Worker) -> None:
@@ -122,7 +122,7 @@ class Desk:
 
     def _call_helper(self, workers: Sequence[Worker]) -> None:
         """Start a helper where all workers train; one that gets ready or answers is waited for."""
-        if self.helper is None and workers and all(each.run_id is not None for each in workers):
+        if self.helper is None and workers and all(each.has_work for each in workers):
             self.helper = self.crew.hire_helper()
             self._used_at = time.monotonic()
 

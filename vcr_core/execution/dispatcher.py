@@ -35,6 +35,7 @@ from vcr_core.execution.workers import Crew, LocalCrew, Worker
 from vcr_core.store import RunState, Store, open_store
 
 ROUND_SECONDS = 0.05
+REQUESTS_SECONDS = 0.2  # asked every round it would be twenty questions to the store a second
 BEAT_SECONDS = 1.0
 WARM_WORKERS = 2
 IDLE_SECONDS = 60.0
@@ -66,6 +67,7 @@ class Dispatcher:
         self._orphans = 0
         self._waiting = 0
         self._needed_at = time.monotonic()
+        self._requests_at = 0.0
 
     def serve(self) -> None:
         """Rounds until there is nothing to stay for. A store that fails for a while is waited for.
@@ -151,7 +153,9 @@ class Dispatcher:
             self._settle(worker)
         self.workers = [worker for worker in self.workers if worker.is_alive]
         self._assign()
-        self.desk.give_out(self.workers)
+        if time.monotonic() >= self._requests_at:
+            self._requests_at = time.monotonic() + REQUESTS_SECONDS
+            self.desk.give_out(self.workers)
         self._hire()
 
     def _settle(self, worker: Worker) -> None:
@@ -233,7 +237,7 @@ class Dispatcher:
         """Two warm workers, more where runs wait, never more than there are slots."""
         if time.monotonic() < self.hire_after:
             return
-        idle = sum(worker.run_id is None for worker in self.workers)
+        idle = sum(not worker.has_work for worker in self.workers)
         wanted = max(WARM_WORKERS, self._waiting) - idle
         free = list(self._slots)
         for worker in self.workers:

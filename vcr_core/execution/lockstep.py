@@ -46,8 +46,6 @@ FIRST_LOOK_SECONDS = 0.001
 SLOWEST_LOOK_SECONDS = 0.02
 LOOK_GROWTH = 1.4
 
-LASTING = {CommandKind.SET, CommandKind.EXTEND}
-
 Insist = Callable[[Callable[[], Any]], Any]
 
 
@@ -237,7 +235,7 @@ class Lockstep:
 
 def lasts(command: Command) -> bool:
     """Whether something belongs to a step, however far away; all else is meant for now."""
-    return command.kind in LASTING
+    return command.kind.lasts
 
 
 def _steps_behind(twin: Position, step: int) -> int:

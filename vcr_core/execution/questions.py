@@ -24,10 +24,13 @@ class Question(BaseModel):
     kind: ClassVar[str]
     patience: ClassVar[float]
 
+    data: DataConfig
+    seed: int = 0
+
     @property
     def subject(self) -> str:
-        """What must be in memory to answer."""
-        raise NotImplementedError
+        """Names the images that must be in memory to answer."""
+        return json.dumps([self.data.model_dump(mode="json"), self.seed], sort_keys=True)
 
     def arguments(self) -> dict[str, Any]:
         """The question as plain data, of which it can be made again."""
@@ -50,8 +53,6 @@ class SamplesQuestion(Question):
     kind: ClassVar[str] = "samples"
     patience: ClassVar[float] = 120.0
 
-    data: DataConfig
-    seed: int = 0
     augmentation: AugmentationConfig = AugmentationConfig()
     view: View = "train"
     target: str = ""
@@ -60,10 +61,6 @@ class SamplesQuestion(Question):
     page: Annotated[int, Field(ge=0, le=10**6)] = 0
     count: Annotated[int, Field(ge=1, le=MOST_IMAGES)] = 48
     changed: float = 0.0
-
-    @property
-    def subject(self) -> str:
-        return data_subject(self.data, self.seed)
 
 
 class PredictionsQuestion(Question):
@@ -80,12 +77,6 @@ class PredictionsQuestion(Question):
 
     run: str
     step: int
-    data: DataConfig
-    seed: int
-
-    @property
-    def subject(self) -> str:
-        return data_subject(self.data, self.seed)
 
 
 class ImagesQuestion(Question):
@@ -100,14 +91,3 @@ class ImagesQuestion(Question):
     run: str
     task: str
     rows: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(max_length=5000)]
-    data: DataConfig
-    seed: int
-
-    @property
-    def subject(self) -> str:
-        return data_subject(self.data, self.seed)
-
-
-def data_subject(data: DataConfig, seed: int) -> str:
-    """Names the images that a configuration loads."""
-    return json.dumps([data.model_dump(mode="json"), seed], sort_keys=True)

@@ -202,14 +202,14 @@ class RayWorker:
 
     @property
     def is_ready(self) -> bool:
-        return self.was_ready and not self._has_work and self.is_alive
+        return self.was_ready and not self.has_work and self.is_alive
 
     @property
     def said_over(self) -> bool:
-        return self._has_work and self._answer.done()
+        return self.has_work and self._answer.done()
 
     @property
-    def _has_work(self) -> bool:
+    def has_work(self) -> bool:
         return self.run_id is not None or self.request_id is not None
 
     @property

@@ -48,6 +48,10 @@ class Worker(Protocol):
         """It got as far as to take runs."""
 
     @property
+    def has_work(self) -> bool:
+        """Whether it has a run or a request."""
+
+    @property
     def is_ready(self) -> bool:
         """It waits for a run or a request."""
 
@@ -168,7 +172,7 @@ class LocalWorker:
 
     @property
     def is_ready(self) -> bool:
-        return not self._has_work and self._ready.is_set()
+        return not self.has_work and self._ready.is_set()
 
     @property
     def is_alive(self) -> bool:
@@ -177,10 +181,10 @@ class LocalWorker:
     @property
     def said_over(self) -> bool:
         """Its run or request has left its hands."""
-        return self._has_work and self._ready.is_set()
+        return self.has_work and self._ready.is_set()
 
     @property
-    def _has_work(self) -> bool:
+    def has_work(self) -> bool:
         return self.run_id is not None or self.request_id is not None
 
     def give(self, run_id: str) -> None:

@@ -15,6 +15,7 @@ from vcr_core.errors import ConfigError
 
 EPS = 5e-4  # of images standardised to a variance of 1
 IMAGES = 5000
+PIECE = 64
 
 
 def whiten_first_convolution(model: nn.Module, images: Tensor) -> None:
@@ -42,9 +43,12 @@ def whiten_first_convolution(model: nn.Module, images: Tensor) -> None:
 def whitening_filters(images: Tensor, size: tuple[int, ...], most: int) -> Tensor:
     """The whitening directions of patches of ``size``, largest first: (F, C, *size), F ≤ most."""
     channels = images.shape[1]
-    patches = functional.unfold(images.float(), size)  # (N, C · k · k, places)
-    width = patches.shape[1]
-    moments = torch.einsum("nip,njp->ij", patches, patches) / (patches.numel() / width)
+    total, count = torch.zeros(()), 0
+    for piece in torch.split(images, PIECE):  # all patches at once would be many times the images
+        patches = functional.unfold(piece.float(), size)  # (N, C · k · k, places)
+        total = total + torch.einsum("nip,njp->ij", patches, patches)
+        count += patches.shape[0] * patches.shape[2]
+    moments = total / count
     values, directions = torch.linalg.eigh(moments.double())
     scaled: Tensor = directions / (values.clamp_min(0) + EPS).sqrt()
     return scaled.flip(1).T[:most].reshape(-1, channels, *size).float()

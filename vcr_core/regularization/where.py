@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import fnmatch
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from fnmatch import fnmatchcase
 
 from torch import nn
 
@@ -58,7 +58,7 @@ def factors_of(names: Sequence[str], factors: Mapping[str, Factor]) -> dict[str,
     """
     found: dict[str, Factor] = dict.fromkeys(names, 1.0)
     for pattern, factor in factors.items():
-        matching = [name for name in names if name == pattern or fnmatch.fnmatch(name, pattern)]
+        matching = [name for name in names if name == pattern or fnmatchcase(name, pattern)]
         if not matching:
             raise LayerNotFoundError(
                 f"no attached layer is called {pattern!r}: attached are {', '.join(names)}"
@@ -78,7 +78,9 @@ def _accepted(model: nn.Module, accept: Callable[[str, nn.Module], bool]) -> tup
 
 
 def _matches(model: nn.Module, names: list[str], pattern: str) -> list[str]:
-    found = [pattern] if pattern in names else fnmatch.filter(names, pattern)
+    found = (
+        [pattern] if pattern in names else [name for name in names if fnmatchcase(name, pattern)]
+    )
     if not found:
         raise LayerNotFoundError(
             f"no layer of {type(model).__name__} is called {pattern!r}: {_choices(model)}"

@@ -70,6 +70,11 @@ class CommandKind(StrEnum):
     STOP = "stop"
     ABORT = "abort"
 
+    @property
+    def lasts(self) -> bool:
+        """Whether it changes the training for good: what a fork or a resumed run repeats."""
+        return self in {CommandKind.SET, CommandKind.EXTEND}
+
 
 class CommandSource(StrEnum):
     """Who asked: a person, or the run itself (changes of cadence are part of its history)."""

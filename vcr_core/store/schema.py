@@ -176,7 +176,7 @@ requests = Table(
     Column("subject", Text, nullable=False, server_default=""),
     Column("patience", Float, nullable=False),
     Column("state", String(16), nullable=False, index=True),
-    Column("asked_at", Float, nullable=False, index=True),
+    Column("asked_at", Float, nullable=False),
     Column("answered_at", Float),
     Column("tries", Integer, nullable=False, server_default="0"),
     Column("worker", Text, nullable=False, server_default=""),

@@ -7,11 +7,10 @@ from typing import Any
 
 from vcr_core.config import RunConfig, get_value, live_fields, override, split_name, validate
 from vcr_core.errors import CheckpointError, ConfigError
-from vcr_core.store import CommandKind, Run, RunState, Store
+from vcr_core.store import Run, RunState, Store
 from vcr_core.training.checkpoint import Folder
 from vcr_core.training.moves import EPOCHS, Move, live_after, move_of, moves_to
 
-LASTING = {CommandKind.SET, CommandKind.EXTEND}
 AT_EASE = {"paused": False, "steps_left": None, "slow": 0.0, "show": False, "ending": ""}
 
 
@@ -90,7 +89,7 @@ def fork_start(run: Run, step: int) -> int | None:
     steps = [each for each in Folder.of(run).steps() if each <= step]
     if steps:
         return steps[-1]
-    return 0 if run.parent_id is None else None
+    return None if run.parent_step else 0  # none: it began at its parent's, or anew
 
 
 def _beginning(parent: Run, folder: Folder, step: int | None) -> tuple[int, int]:
@@ -124,7 +123,7 @@ def _repeated(
     found = [
         move_of(command)
         for command in store.history(run_id)
-        if command.kind in LASTING and command.is_after(start, last)
+        if command.kind.lasts and command.is_after(start, last)
     ]
     return tuple(move for move in found if move.step < until)
 
