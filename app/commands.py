@@ -29,6 +29,7 @@ from vcr_core.store import Command, CommandKind, CommandSource, Run, RunState
 SHOWN_MOVES = 3
 UNDOES = "undoes"
 ONE_MOVE_SECONDS = 1.0  # turns of a knob that follow each other faster are one move
+HEARS_SECONDS = 1.5  # so long a browser may not have heard yet that a widget follows
 
 
 def asked_to_pause(run: Run) -> bool:
@@ -69,8 +70,28 @@ def turn(watched: Watched, field: str, value: Any, **more: Any) -> None:
 
 def turn_to(watched: Watched, field: str, key: str) -> None:
     """Turn a knob to where its widget stands; a widget that just came up asks for nothing."""
-    if st.session_state[key] != current_value(watched.main, field):
-        turn(watched, field, st.session_state[key])
+    asked = st.session_state[key]
+    if asked != current_value(watched.main, field) and not _is_old_news(key, asked):
+        turn(watched, field, asked)
+
+
+def follow(key: str, now: Any) -> None:
+    """Let the widget ``key`` stand at ``now``, where it was turned elsewhere: in another tab, on
+    another device, by undo."""
+    shown = st.session_state.get(key, now)
+    if shown != now:
+        st.session_state[key] = now
+        st.session_state[f"{key}:before"] = (shown, time.monotonic())
+
+
+def _is_old_news(key: str, value: Any) -> bool:
+    """Whether a browser still tells where a widget stood before it followed.
+
+    What it asks of the server in the moment before it hears of the new value carries the old one:
+    taken for a turn, it would undo what somebody else has just done.
+    """
+    before, at = st.session_state.get(f"{key}:before", (None, 0.0))
+    return bool(value == before and time.monotonic() - at < HEARS_SECONDS)
 
 
 def resume(watched: Watched) -> None:

@@ -14,6 +14,7 @@ from app.commands import (
     Move,
     asked_to_pause,
     current_value,
+    follow,
     last_move,
     live_settings,
     moves,
@@ -157,8 +158,7 @@ def _ask(watched: Watched, kind: CommandKind) -> None:
 def _knob(watched: Watched, live: RunConfig, field: str, grid: tuple[float, ...]) -> None:
     """One slider. The learning rate turns both twins; the weights turn the regularised one."""
     now, key, info = float(get_value(live, field)), _key(watched.main, field), fields()[field]
-    if st.session_state.get(key, now) != now:  # turned elsewhere: another tab, another device
-        st.session_state[key] = now
+    follow(key, now)
     both = ""
     if field.startswith("optimizer") and watched.is_pair:
         both = f" {tr('It turns both twins, so that they stay comparable.')}"

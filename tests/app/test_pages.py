@@ -316,6 +316,29 @@ def test_a_knob_turned_elsewhere_moves_here_too(page: AppTest, store: Store) -> 
     assert len(store.commands(run_id)) == 1
 
 
+@pytest.mark.parametrize(("hears_after", "turns"), [(60.0, [10.0]), (0.0, [10.0, 1.0])])
+def test_a_browser_that_has_not_heard_of_a_turn_does_not_undo_it(
+    hears_after: float,
+    turns: list[float],
+    page: AppTest,
+    store: Store,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("app.commands.HEARS_SECONDS", hears_after)
+    run_id = training(store)
+    page.query_params["run"] = run_id
+    page.run()
+    payload = {"field": "regularizer.variance_weight", "value": 10.0}
+    store.add_command(run_id, CommandKind.SET, payload)
+    page.run()
+    key = f"knob:{run_id}:regularizer.variance_weight"
+    page.select_slider(key=key).set_value(1.0).run()  # what it stood at before
+    assert turned(store, run_id) == turns
+    assert page.select_slider(key=key).value == turns[-1]
+    page.select_slider(key=key).set_value(3.0).run()
+    assert turned(store, run_id) == [*turns, 3.0]
+
+
 def test_another_data_set_starts_without_the_presets_sizes(opened: AppTest) -> None:
     opened.run()
     opened.selectbox(key="preset").set_value("fashion-coarse").run()
