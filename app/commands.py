@@ -69,29 +69,34 @@ def turn(watched: Watched, field: str, value: Any, **more: Any) -> None:
 
 
 def turn_to(watched: Watched, field: str, key: str) -> None:
-    """Turn a knob to where its widget stands; a widget that just came up asks for nothing."""
-    asked = st.session_state[key]
-    if asked != current_value(watched.main, field) and not _is_old_news(key, asked):
-        turn(watched, field, asked)
+    """Turn a knob to where its widget was moved."""
+    if is_moved(key) and st.session_state[key] != current_value(watched.main, field):
+        turn(watched, field, st.session_state[key])
 
 
 def follow(key: str, now: Any) -> None:
-    """Let the widget ``key`` stand at ``now``, where it was turned elsewhere: in another tab, on
-    another device, by undo."""
-    shown = st.session_state.get(key, now)
+    """Let the widget ``key`` stand at ``now``, wherever it was turned: in another tab, by undo."""
+    shown = st.session_state.get(f"{key}:shown", now)
     if shown != now:
-        st.session_state[key] = now
         st.session_state[f"{key}:before"] = (shown, time.monotonic())
+    if st.session_state.get(key, now) != now:
+        st.session_state[key] = now
+    st.session_state[f"{key}:shown"] = now
 
 
-def _is_old_news(key: str, value: Any) -> bool:
-    """Whether a browser still tells where a widget stood before it followed.
+def is_moved(key: str) -> bool:
+    """Whether somebody has moved the widget ``key``, which follows.
 
-    What it asks of the server in the moment before it hears of the new value carries the old one:
-    taken for a turn, it would undo what somebody else has just done.
+    A browser that has not heard yet where a widget stands now, or that opens a panel again, tells
+    where it stood before. Taken for a move, it would undo what somebody else has done.
     """
-    before, at = st.session_state.get(f"{key}:before", (None, 0.0))
-    return bool(value == before and time.monotonic() - at < HEARS_SECONDS)
+    value = st.session_state[key]
+    before, at = st.session_state.get(f"{key}:before", (None, -HEARS_SECONDS))
+    is_late = value == before and time.monotonic() - at < HEARS_SECONDS
+    if is_late or value == st.session_state.get(f"{key}:shown"):
+        return False
+    st.session_state[f"{key}:shown"] = value
+    return True
 
 
 def resume(watched: Watched) -> None:

@@ -102,8 +102,7 @@ def _panels(watched: Watched) -> None:
         _undo(watched)
         layer_panel(watched, locked=links.is_locked("knobs"))
     if not over and not links.is_hidden("transport") and not links.is_locked("transport"):
-        with st.popover(tr("More"), icon=":material/tune:"):
-            more_controls(watched, shown=tuple(KNOBS))
+        more_controls(watched, shown=tuple(KNOBS))
     if not links.is_hidden("fork") and not links.is_locked("transport"):
         fork_panel(watched)
     if not links.is_hidden("code"):

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import streamlit as st
 
 from app import links
-from app.commands import live_settings, turn, turn_to
+from app.commands import follow, live_settings, turn, turn_to
 from app.guard import asks
 from app.state import Watched, lab_store
 from app.tables import table
@@ -67,13 +67,9 @@ def _weights(watched: Watched, live: RunConfig, *, locked: bool) -> None:
 
 
 def _factor(watched: Watched, live: RunConfig, field: str, weight: str, *, locked: bool) -> None:
-    """One slider, named by the weight that comes of it.
-
-    Its key holds the value that it stands at: a popover's slider of an older key would come up with
-    what it first was, and turn the layer back.
-    """
-    now = float(get_value(live, field))
-    key = f"knob:{watched.main.id}:{field}:{now:g}"
+    """One slider, named by the weight that comes of it."""
+    now, key = float(get_value(live, field)), f"knob:{watched.main.id}:{field}"
+    follow(key, now)
     st.select_slider(
         f"{tr(str(fields()[weight].title))}: {now * get_value(live, weight):g}",
         options=sorted({*FACTORS, now}),

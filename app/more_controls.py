@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from app.commands import live_settings, send, speed_in_words, turn_to
+from app.commands import follow, is_moved, live_settings, send, speed_in_words, turn_to
 from app.forms import sensible_step
 from app.guard import asks
 from app.state import Watched, lab_store
@@ -13,10 +13,18 @@ from vcr_core.config import BY_LAYER, RunConfig, fields, get_value, live_fields
 from vcr_core.store import CommandKind, Run
 
 SPEEDS = (0.0, 0.1, 0.5, 2.0)
+OPEN = "more:open"
 
 
 def more_controls(watched: Watched, *, shown: tuple[str, ...]) -> None:
-    """The body of the popover; ``shown`` are the settings that have a knob of their own."""
+    """A popover, its body made when it is opened; ``shown`` are the settings that have a knob."""
+    panel = st.popover(tr("More"), icon=":material/tune:", key=OPEN, on_change="rerun")
+    if panel.open:
+        with panel:
+            _body(watched, shown)
+
+
+def _body(watched: Watched, shown: tuple[str, ...]) -> None:
     run_id = watched.main.id
     _speed(watched)
     with st.container(horizontal=True, vertical_alignment="bottom"):
@@ -35,9 +43,9 @@ def more_controls(watched: Watched, *, shown: tuple[str, ...]) -> None:
 
 
 def _speed(watched: Watched) -> None:
-    """Slow motion: acts at once. Its key holds the value, as in :func:`_setting`."""
-    now = _asked_speed(watched.main)
-    key = f"speed:{watched.main.id}:{now:g}"
+    """Slow motion: acts at once."""
+    now, key = _asked_speed(watched.main), f"speed:{watched.main.id}"
+    follow(key, now)
     st.select_slider(
         tr("Speed"),
         options=sorted({*SPEEDS, now}, reverse=True),
@@ -52,7 +60,7 @@ def _speed(watched: Watched) -> None:
 
 
 def _slow(watched: Watched, key: str) -> None:
-    if st.session_state[key] != _asked_speed(watched.main):
+    if is_moved(key):
         send(watched.active, CommandKind.SLOW, {"seconds": st.session_state[key]})
 
 
@@ -81,18 +89,15 @@ def _send(watched: Watched, kind: CommandKind, name: str, key: str) -> None:
 
 
 def _setting(watched: Watched, live: RunConfig, field: str) -> None:
-    """A number that is asked for as soon as it is typed.
-
-    Its key holds the value that it stands at: a popover draws its fields when it is opened, and a
-    field of an older key would come up with what it first was.
-    """
+    """A number that is asked for as soon as it is typed."""
     now, info = get_value(live, field), fields()[field]
     if now is not None and not isinstance(now, int | float):
         return
-    key = f"set:{field}:{watched.main.id}:{now}"
+    key, now = f"set:{field}:{watched.main.id}", None if now is None else float(now)
+    follow(key, now)
     st.number_input(
         tr(str(info.title)),
-        value=None if now is None else float(now),
+        value=now,
         format="%g",
         step=sensible_step(now),
         help=tr(info.description or ""),

@@ -74,12 +74,12 @@ def test_a_layers_weight_is_turned_and_named_with_its_layer(page: AppTest, store
     run_id = training(store)
     layer = RunConfig().layer_names[0]
     opened(page, run_id, layer_panel.OPEN)
-    slider = page.select_slider(key=f"knob:{run_id}:{VARIANCE}.{layer}:1")
+    slider = page.select_slider(key=f"knob:{run_id}:{VARIANCE}.{layer}")
     assert slider.value == 1.0
     slider.set_value(3.0).run()
     assert not page.exception
     assert asked(store, run_id) == [(f"{VARIANCE}.{layer}", 3.0)]
-    assert page.select_slider(key=f"knob:{run_id}:{VARIANCE}.{layer}:3").label.endswith(": 3")
+    assert page.select_slider(key=f"knob:{run_id}:{VARIANCE}.{layer}").label.endswith(": 3")
     assert f"Variance weight of {layer} ×1 → ×3" in said(page).replace("\\", "")
 
 
@@ -88,8 +88,8 @@ def test_undo_turns_one_layer_back_and_alike_turns_all(page: AppTest, store: Sto
     first, second = RunConfig().layer_names[:2]
     store.add_command(run_id, CommandKind.SET, {"field": f"{VARIANCE}.{first}", "value": 30.0})
     opened(page, run_id, layer_panel.OPEN)
-    assert page.select_slider(key=f"knob:{run_id}:{VARIANCE}.{first}:30").value == 30.0
-    assert page.select_slider(key=f"knob:{run_id}:{COVARIANCE}.{second}:0.1").value == 0.1
+    assert page.select_slider(key=f"knob:{run_id}:{VARIANCE}.{first}").value == 30.0
+    assert page.select_slider(key=f"knob:{run_id}:{COVARIANCE}.{second}").value == 0.1
     page.button(key="undo").click().run()
     page.button(key="layers:alike").click().run()
     assert not page.exception
@@ -279,3 +279,25 @@ def test_a_store_that_goes_away_and_comes_back(
     page.run()
     assert not page.error
     assert page.button(key="bar:pause")
+
+
+def test_what_a_reopened_panel_tells_of_before_is_no_move() -> None:
+    def script() -> None:
+        import streamlit as st
+
+        from app.commands import follow, is_moved
+
+        follow("speed", 0.0)
+        st.session_state["speed"] = 0.1
+        first = is_moved("speed")  # somebody moves it
+        del st.session_state["speed"]  # the panel is closed, and the widget gone
+        st.session_state["speed"] = 0.1  # it opens: the browser still has the value
+        again = is_moved("speed")
+        follow("speed", 0.5)  # turned elsewhere meanwhile
+        late = is_moved("speed")
+        st.session_state["speed"] = 2.0
+        st.text(f"{first} {again} {late} {is_moved('speed')} {st.session_state['speed']}")
+
+    page = AppTest.from_function(script).run()
+    assert not page.exception
+    assert page.text[0].value == "True False False True 2.0"

@@ -13,6 +13,7 @@ from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from app.forms import usable
+from app.more_controls import OPEN
 from vcr_core.config import RunConfig, override
 from vcr_core.execution.launch import DISPATCHER_LEASE
 from vcr_core.presets import PRESETS
@@ -494,14 +495,15 @@ def test_the_page_speaks_japanese_when_the_link_says_so(page: AppTest, store: St
 def test_more_controls_send_their_commands_with_their_numbers(page: AppTest, store: Store) -> None:
     run_id = training(store)
     page.query_params["run"] = run_id
+    page.session_state[OPEN] = True
     page.run()
-    page.select_slider(key=f"speed:{run_id}:0").set_value(0.5).run()
+    page.select_slider(key=f"speed:{run_id}").set_value(0.5).run()
     page.number_input(key=f"steps:{run_id}").set_value(7).run()
     page.button(key="do:step").click().run()
     page.number_input(key=f"more:{run_id}").set_value(3).run()
     page.button(key="do:extend").click().run()
     page.button(key="bar:step").click().run()
-    page.number_input(key=f"set:regularizer.target_std:{run_id}:1.0").set_value(2.0).run()
+    page.number_input(key=f"set:regularizer.target_std:{run_id}").set_value(2.0).run()
     assert not page.exception
     assert [(c.kind, dict(c.payload)) for c in store.commands(run_id)] == [
         (CommandKind.SLOW, {"seconds": 0.5}),
