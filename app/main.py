@@ -13,14 +13,16 @@ import streamlit as st  # noqa: E402
 
 from app.guard import wait_for_store  # noqa: E402
 from app.state import lab_store, open_lab  # noqa: E402
+from app.styled import is_styled, styles  # noqa: E402
 from app.texts import say_language, tr  # noqa: E402
 from app.tips import all_terms  # noqa: E402
 from vcr_core.errors import StoreError  # noqa: E402
 
 ICON = ROOT / "app" / "brand" / "icon.svg"
 st.set_page_config(page_title="VCR Lab", page_icon=str(ICON), layout="wide")
-with st.container(key="style"):  # st.html comes later than the first words, and these would jump
-    st.markdown(f"<style>{(ROOT / 'app' / 'page.css').read_text()}</style>", unsafe_allow_html=True)
+if not is_styled():
+    with st.container(key="style"):
+        st.markdown(f"<style>{styles()}</style>", unsafe_allow_html=True)
 st.logo(str(ICON))
 say_language()
 try:

@@ -30,7 +30,7 @@ from vcr_core.store import Store, open_store
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "docs" / "results"
-APP = ROOT / "app" / "main.py"
+APP = ROOT / "app" / "server.py"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 SETTLED = "[data-testid=stApp][data-test-script-state=notRunning]"
 PATIENCE_SECONDS = 60.0

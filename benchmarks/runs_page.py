@@ -123,7 +123,7 @@ def give_curves(store: Store, run: str) -> None:
 def start_server() -> subprocess.Popen[bytes]:
     """The app on a port of its own, once it answers."""
     flags = ["--server.port", str(PORT), "--server.headless", "true"]
-    command = [sys.executable, "-m", "streamlit", "run", str(ROOT / "app" / "main.py"), *flags]
+    command = [sys.executable, "-m", "streamlit", "run", str(ROOT / "app" / "server.py"), *flags]
     server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     for _ in range(200):
         try:

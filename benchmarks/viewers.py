@@ -317,7 +317,7 @@ def served() -> Iterator[tuple[str, psutil.Process]]:
         "runner.postScriptGC": "false",
         "browser.gatherUsageStats": "false",
     }
-    command = [sys.executable, "-m", "streamlit", "run", str(ROOT / "app" / "main.py")]
+    command = [sys.executable, "-m", "streamlit", "run", str(ROOT / "app" / "server.py")]
     command += [word for name, value in flags.items() for word in (f"--{name}", str(value))]
     with ended(
         subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)

@@ -70,6 +70,7 @@ def test_the_wheel_holds_the_whole_app_and_no_tests(wheel: Path) -> None:
     assert shipped <= names
     assert {
         "vcr_core/_bundle/app/main.py",
+        "vcr_core/_bundle/app/server.py",
         "vcr_core/_bundle/app/.streamlit/config.toml",
         "vcr_core/_bundle/app/page.css",
         "vcr_core/_bundle/app/live_view/live_view.js",
@@ -125,19 +126,24 @@ def test_the_installed_command_serves_the_page_to_this_machine_alone(
     port = free_port()
     command = ["-m", "vcr_core", "app", "--no-browser", "--port", str(port)]
     with serving(command, port, cwd=empty, env=surroundings(installed)) as process:
-        assert b"<html" in answer(f"http://127.0.0.1:{port}/")
+        assert_page_with_our_styles(answer(f"http://127.0.0.1:{port}/"))
         assert listening_addresses(process, port) == {"127.0.0.1"}
     assert list(empty.iterdir()) == []
 
 
 def test_streamlit_run_serves_the_page_of_the_clone_with_its_settings(empty: Path) -> None:
     port = free_port()
-    script = str(ROOT / "app" / "main.py")
+    script = str(ROOT / "app" / "server.py")
     options = ["--server.port", str(port), "--server.headless", "true"]
     command = ["-m", "streamlit", "run", script, *options]
     with serving(command, port, cwd=empty, env=surroundings()) as process:
-        assert b"<html" in answer(f"http://127.0.0.1:{port}/")
+        assert_page_with_our_styles(answer(f"http://127.0.0.1:{port}/"))
         assert listening_addresses(process, port) == {"127.0.0.1"}
+
+
+def assert_page_with_our_styles(page: bytes) -> None:
+    style = (ROOT / "app" / "page.css").read_bytes()
+    assert page.startswith(b"<!") and style in page
 
 
 def free_port() -> int:
@@ -186,7 +192,8 @@ def wait_until_healthy(port: int, process: subprocess.Popen[bytes], log: Path) -
 
 
 def answer(url: str) -> bytes:
-    with urllib.request.urlopen(url, timeout=10) as response:
+    request = urllib.request.Request(url, headers={"Accept": "text/html"})
+    with urllib.request.urlopen(request, timeout=10) as response:
         assert response.status == 200
         return bytes(response.read())
 

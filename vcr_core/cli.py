@@ -305,7 +305,7 @@ def check_port(port: int) -> None:
 def app_script() -> Path:
     """The page's entry script: in the clone beside this package, or inside the installed wheel."""
     package = Path(vcr_core.__file__).parent
-    candidates = (package / "_bundle" / "app" / "main.py", package.parent / "app" / "main.py")
+    candidates = (package / "_bundle" / "app" / "server.py", package.parent / "app" / "server.py")
     for script in candidates:
         if script.is_file():
             return script

@@ -35,7 +35,8 @@ def say_language() -> None:
     elif PARAMETER in st.session_state:
         st.query_params[PARAMETER] = st.session_state[PARAMETER]
     script = f"<script>document.documentElement.lang = '{language()}'</script>"
-    st.html(script, unsafe_allow_javascript=True)
+    with st.container(key="language"):
+        st.html(script, unsafe_allow_javascript=True)
 
 
 def tr(english: str, **values: Any) -> str:

@@ -68,7 +68,7 @@ def hero() -> None:
     with words:
         st.title("VCR Lab", anchor=False)
         st.markdown(tr(WHAT_IT_IS), help=explained(tr(WHAT_IT_IS)))
-    with picture:
+    with picture, st.container(key="hero"):
         st.html(f'<div class="vcr-hero">{"".join(map(_figure, PICTURES))}</div>')
 
 

@@ -54,8 +54,9 @@ TOO_WIDE = """() => {
 }"""
 WATCH_SHIFTS = """
     window.shifts = [];
-    const says = ({ node, previousRect: was, currentRect: is }) =>
-        `${was.y}+${was.height} → ${is.y}+${is.height} ${(node?.textContent ?? "").slice(0, 60)}`;
+    const place = ({ x, y, width, height }) => `${x},${y}+${width}x${height}`;
+    const says = ({ node, previousRect, currentRect }) =>
+        `${place(previousRect)} → ${place(currentRect)} ${(node?.textContent ?? "").slice(0, 60)}`;
     new PerformanceObserver((list) => {
         for (const { value, hadRecentInput, startTime, sources } of list.getEntries())
             if (!hadRecentInput) window.shifts.push([value, startTime, sources.map(says)]);

@@ -15,7 +15,7 @@ from vcr_core.config import live_fields
 from vcr_core.store import CommandKind, Role, Run, RunState, Store
 
 pytestmark = pytest.mark.browser
-MAIN = Path(__file__).parents[2] / "app" / "main.py"
+MAIN = Path(__file__).parents[2] / "app" / "server.py"
 PATIENCE_MS = 90_000
 StartStreamlit = Callable[..., str]
 

@@ -20,7 +20,7 @@ from vcr_core.presets import find_preset
 from vcr_core.store import CommandKind, Report, RunState, Store
 
 pytestmark = pytest.mark.browser
-MAIN = Path(__file__).parents[2] / "app" / "main.py"
+MAIN = Path(__file__).parents[2] / "app" / "server.py"
 PATIENCE_MS = 60_000
 TICK_MS = 2_500
 StartStreamlit = Callable[..., str]
