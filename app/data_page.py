@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import partial
+from itertools import chain
 
 import numpy as np
 import streamlit as st
@@ -17,10 +18,11 @@ from app.forms import folder_problems, newest
 from app.pictures import Tile, show_points, show_skeleton, show_tiles
 from app.texts import plain, tr, tr_class
 from app.texts.errors import told
-from vcr_core.datasets.catalog import Target, dataset_info, parse_target
+from vcr_core.datasets.catalog import DATASETS, Target, dataset_info, parse_target
 from vcr_core.datasets.corruption_names import CORRUPTIONS, FOR_POINTS, SEVERITIES
 from vcr_core.errors import StoreError
 from vcr_core.execution.questions import SamplesQuestion, View
+from vcr_core.presets import PRESETS
 from vcr_core.store import Answer
 
 MOST_NAMED = 60  # classes that are named in the box; with more one looks at all of them
@@ -44,6 +46,7 @@ def data_page() -> None:
             "asked about the others: that is how this lab sees what its features still know."
         )
     )
+    links.say_problems(_known())
     try:
         choice = choose_data()
         info = dataset_info(choice.name)
@@ -58,6 +61,23 @@ def data_page() -> None:
         st.button(tr("Try again"), icon=":material/refresh:")
     st.subheader(tr("All data sets"), anchor=False)
     catalog_table()
+
+
+def _known() -> dict[str, Sequence[str]]:
+    """What a link to this page may say, by parameter; classes depend on the data set it names."""
+    known: dict[str, Sequence[str]] = {
+        "dataset": tuple(DATASETS),
+        "preset": tuple(PRESETS),
+        "view": tuple(dict.fromkeys([*VIEWS, *VIEWS_OF_POINTS])),
+        "corruption": tuple(dict.fromkeys([*CORRUPTIONS, *FOR_POINTS])),
+        "severity": tuple(map(str, SEVERITIES)),
+    }
+    named = st.query_params.get("dataset", "")
+    if named in DATASETS:
+        factors = DATASETS[named].factors
+        known["task"] = tuple(factors)
+        known["class"] = (EVERYTHING, *dict.fromkeys(chain.from_iterable(factors.values())))
+    return known
 
 
 def _pictures(choice: Choice, about: DeltaGenerator) -> None:

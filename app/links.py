@@ -123,9 +123,9 @@ def problems(options: Mapping[str, Sequence[str]]) -> Iterator[str]:
     """What the link asks for in vain, a sentence each; settings say so themselves."""
     wanted = {**options, PARAMETER: tuple(LANGUAGES)}
     for name, known in wanted.items():
-        asked = st.query_params.get(name)
-        if asked is not None and asked not in known:
-            yield _not_there(name, asked, known)
+        for asked in st.query_params.get_all(name):
+            if asked not in known:
+                yield _not_there(name, asked, known)
     text = st.query_params.get("step")
     if text is not None and step() is None:
         yield tr(
@@ -153,6 +153,12 @@ def _unknown_names() -> Iterator[str]:
 
 
 def _not_there(name: str, asked: str, known: Sequence[str]) -> str:
+    if not known:
+        return tr(
+            "The link asks for {name} “{asked}”, which is not there.",
+            name=name,
+            asked=_shown(asked),
+        )
     return tr(
         "The link asks for {name} “{asked}”, which is not there: expected one of {known}.",
         name=name,

@@ -43,6 +43,8 @@ class Listing:
 
 def filters(facets: RunFacets, studies: Mapping[str, str]) -> Listing:
     """Search field, order and the filters that this store has a use for."""
+    offered = _offered(facets)
+    links.say_problems({"sort": [order.value for order in ORDERS], **offered})
     search, order, more = st.columns([5, 3, 2], vertical_alignment="bottom")
     with search:
         text = st.text_input(
@@ -55,7 +57,7 @@ def filters(facets: RunFacets, studies: Mapping[str, str]) -> Listing:
     with order:
         chosen = _order()
     with more, st.popover(tr("Filter"), icon=":material/filter_list:", width="stretch"):
-        narrowed = _filters(facets, studies)
+        narrowed = _filters(offered, studies)
     states = narrowed["state"]
     wanted = RunFilter(
         text=text or "",
@@ -73,15 +75,27 @@ def filters(facets: RunFacets, studies: Mapping[str, str]) -> Listing:
     return listing
 
 
-def _filters(facets: RunFacets, studies: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
+def _offered(facets: RunFacets) -> dict[str, Sequence[str]]:
+    """What the runs of this store can be narrowed to, by filter."""
     states = [state.value for state in RunState if facets.states.get(state)]
-    states += [DELETED] if facets.deleted else []
-    offered: dict[str, tuple[str, Sequence[str]]] = {
-        "state": (tr("State"), states),
-        "experiment": (tr("Experiment"), facets.presets),
-        "tag": (tr("Tag"), facets.tags),
-        "owner": (tr("Owner"), facets.owners),
-        "study": (tr("Study"), facets.studies),
+    return {
+        "state": [*states, DELETED] if facets.deleted else states,
+        "experiment": facets.presets,
+        "tag": facets.tags,
+        "owner": facets.owners,
+        "study": facets.studies,
+    }
+
+
+def _filters(
+    offered: Mapping[str, Sequence[str]], studies: Mapping[str, str]
+) -> dict[str, tuple[str, ...]]:
+    labels = {
+        "state": tr("State"),
+        "experiment": tr("Experiment"),
+        "tag": tr("Tag"),
+        "owner": tr("Owner"),
+        "study": tr("Study"),
     }
     names = {
         DELETED: tr("deleted"),
@@ -89,10 +103,7 @@ def _filters(facets: RunFacets, studies: Mapping[str, str]) -> dict[str, tuple[s
         **{name: tr(preset.title) for name, preset in PRESETS.items()},
         **studies,
     }
-    return {
-        name: _choices(name, label, options, names) if options else ()
-        for name, (label, options) in offered.items()
-    }
+    return {name: _choices(name, labels[name], offered[name], names) for name in offered}
 
 
 def _order() -> RunOrder:
@@ -113,6 +124,9 @@ def _choices(
     name: str, label: str, options: Sequence[str], names: Mapping[str, str]
 ) -> tuple[str, ...]:
     """Any of the options, at first those of the link; what the link says in vain is left out."""
+    if not options:
+        st.query_params.pop(name, None)
+        return ()
     asked = st.session_state.get(name, st.query_params.get_all(name))
     st.session_state[name] = [value for value in asked if value in options]
     chosen = st.multiselect(

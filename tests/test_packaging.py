@@ -143,7 +143,8 @@ def test_streamlit_run_serves_the_page_of_the_clone_with_its_settings(empty: Pat
 
 def assert_page_with_our_styles(page: bytes) -> None:
     style = (ROOT / "app" / "page.css").read_bytes()
-    assert page.startswith(b"<!") and style in page
+    assert page.startswith(b"<!")
+    assert style in page
 
 
 def free_port() -> int:

@@ -103,8 +103,9 @@ def test_a_hostile_link_is_answered_with_the_first_data_set(
         run="![x](http://127.0.0.1/x.png)",
         preset="zzz",
     )
-    assert "not here" in page.warning[0].value
-    assert "\\!\\[x" in page.warning[0].value
+    said = [warning.value for warning in page.warning]
+    for asked in ("\\<b\\>x", "zzz", "\\!\\[x"):
+        assert sum(asked in text for text in said) == 1, (asked, said)
     assert page.selectbox[0].value == "sprites"
     (request,) = store.open_requests()  # nobody has answered: the page waits
     store.fail_request(request.id, "<b>no</b> memory")
@@ -115,6 +116,14 @@ def test_a_hostile_link_is_answered_with_the_first_data_set(
     page.button(key="data:samples:again").click().run()
     assert not page.exception
     assert len(store.open_requests()) == 1
+
+
+def test_a_link_that_asks_for_a_class_in_vain_is_told_so(store: Store) -> None:
+    page = open_data(dataset="digits", task="parity", view="sideways", **{"class": "seven"})
+    said = [warning.value for warning in page.warning]
+    assert any("“sideways”" in text and "train, test" in text for text in said), said
+    assert any("“seven”" in text and "even" in text for text in said), said
+    assert not open_data(dataset="digits", task="parity", **{"class": "even"}).warning
 
 
 @pytest.fixture

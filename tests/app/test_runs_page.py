@@ -103,6 +103,11 @@ def test_hostile_links_list_the_runs_all_the_same(store: Store, value: str) -> N
     names = ("sort", "page", "selected", "state", "experiment", "tag", "owner", "study")
     page = open_runs(**dict.fromkeys(names, value))
     assert listed(page) == [run]
+    said = [warning.value for warning in page.warning]
+    for name in ("sort", "state", "experiment", "tag", "owner", "study"):
+        assert sum(f"asks for {name} “" in text for text in said) == 1, (name, said)
+    page.run()
+    assert not page.warning
 
 
 def test_delete_says_so_and_undo_brings_back(store: Store) -> None:
