@@ -14,7 +14,7 @@ class Preset:
     ``seconds`` is what a pair took on two cores, the median of the runs in
     ``docs/results/presets.json``; None where it was not measured over seeds.
     ``large`` ones want a GPU and data that is downloaded or placed first; their *small* twin asks
-    the same question in minutes on two cores.
+    the same question in minutes on two cores: ``twin`` is its name.
     """
 
     name: str
@@ -25,3 +25,4 @@ class Preset:
     config: RunConfig
     large: bool = False
     seconds: int | None = None
+    twin: str | None = None

@@ -170,6 +170,27 @@ _SPEED = Preset(
     ),
 )
 
+_VIDEO = Preset(
+    name="video-small",
+    title="How it moves, and what moves (small)",
+    summary=(
+        "Clips of eight frames: a shape slides, turns, grows or shrinks. A small video network "
+        "learns the motion, VCR acts on its final representation alone; probes ask what moved, how "
+        "fast, and whether it was bright or dark."
+    ),
+    look_for="The probes for shape and speed, which the motion can do without.",
+    highlights=("shape",),
+    config=RunConfig(
+        data=DataConfig(dataset="moving-shapes", source="motion"),
+        model=ModelConfig(name="video-small", width=8),
+        regularizer=RegularizerConfig(layers=("last",)),
+        optimizer=OptimizerConfig(learning_rate=3e-3, schedule="cosine"),
+        training=TrainingConfig(epochs=12, batch_size=64),
+        transfer=TransferConfig(targets=("shape", "speed", "tone"), probes=4),
+        telemetry=TELEMETRY,
+    ),
+)
+
 SMALL = (
     _MOONS,
     _SHORTCUT,
@@ -178,5 +199,6 @@ SMALL = (
     _LONG_TAIL,
     _without_labels("simclr", "SimCLR, then probes (small)"),
     _without_labels("vicreg", "VICReg, then probes (small)"),
+    _VIDEO,
     _SPEED,
 )
