@@ -65,9 +65,9 @@ HMDB51 = DatasetInfo(
     megabytes=2100,
     fetched=False,
     files=(
-        "a folder of .avi files for each action, such as brush_hair/ (from hmdb51_org.rar and the "
-        "archives in it), and testTrainMulti_7030_splits/ (from test_train_splits.rar); both are "
-        "unpacked by 'unrar x'"
+        "a folder of .avi files for each action, such as brush_hair/ (unpack hmdb51_org.rar, then "
+        "each archive in it, with 'unrar x'), and testTrainMulti_7030_splits/ (unpack "
+        "test_train_splits.rar)"
     ),
 )
 CLIP_SETS = (MOVING_SHAPES, HMDB51)

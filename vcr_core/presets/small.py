@@ -185,7 +185,7 @@ _VIDEO = Preset(
         model=ModelConfig(name="video-small", width=8),
         regularizer=RegularizerConfig(layers=("last",)),
         optimizer=OptimizerConfig(learning_rate=3e-3, schedule="cosine"),
-        training=TrainingConfig(epochs=12, batch_size=64),
+        training=TrainingConfig(epochs=8, batch_size=64),
         transfer=TransferConfig(targets=("shape", "speed", "tone"), probes=4),
         telemetry=TELEMETRY,
     ),
