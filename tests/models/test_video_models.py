@@ -68,7 +68,7 @@ def test_torchvisions_weights_fit_and_give_torchvisions_logits(name: str, tmp_pa
     classifier = {"s3d": "classifier.1", "swin3d-t": "head"}.get(name, "fc")
     last = reference.get_submodule(classifier)
     weight = last.weight.flatten(1)  # of S3D a convolution of one place
-    size = (2, 3, 16, 224, 224) if name == "s3d" else (2, *CLIP)
+    size = (1, 3, 16, 224, 224) if name == "s3d" else (2, *CLIP)
     clips = torch.randn(size, generator=torch.Generator().manual_seed(2))
     with torch.no_grad():
         ours = network.features(clips) @ weight.T + last.bias

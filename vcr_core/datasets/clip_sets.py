@@ -47,8 +47,9 @@ HMDB51 = DatasetInfo(
     name="hmdb51",
     title="HMDB51",
     description=(
-        "6,766 clips of 51 human actions from films and the web; 70 of each to learn from and 30 "
-        "to test on, in three splits. Decoding them needs the extra: pip install 'vcr-lab[video]'."
+        "About 6,800 clips of 51 human actions from films and the web; 70 of each to learn from "
+        "and 30 to test on, in three splits. Decoding them needs the extra: "
+        "pip install 'vcr-lab[video]'."
     ),
     factors={
         "action": tuple(sorted(name for names in HMDB51_KINDS.values() for name in names)),
