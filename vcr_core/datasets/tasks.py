@@ -196,7 +196,7 @@ def _prepare(
 
 def _may_use_folder(trained: str, other: str) -> bool:
     """``data.folder`` belongs to the trained data set, unless that one needs no files."""
-    return other in {trained, "folder"} or trained in MADE_HERE
+    return other in {trained, FOLDER.name} or (trained in MADE_HERE and trained != FOLDER.name)
 
 
 def _limit(split: Split, size: int | None, seed: int, *, field: str) -> _Part:

@@ -182,7 +182,8 @@ _VIDEO = Preset(
         "Accuracy on the motion itself, as in the paper's table: expect a small difference. The "
         "features use more directions; whether the probes profit is another matter."
     ),
-    highlights=("shape",),
+    highlights=("tone",),
+    seconds=27,
     config=RunConfig(
         data=DataConfig(dataset="moving-shapes", source="motion", train_size=480),
         model=ModelConfig(name="video-small", width=8),
