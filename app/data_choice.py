@@ -126,7 +126,7 @@ def _settings(name: str, linked: RunConfig | None) -> tuple[str, RunConfig]:
 
 def as_it_comes(name: str) -> RunConfig:
     """A configuration that changes nothing about a data set."""
-    return RunConfig(data=DataConfig(dataset=name, source=DATASETS[name].default_source))
+    return RunConfig.looking_at(DataConfig(dataset=name, source=DATASETS[name].default_source))
 
 
 def _title(name: str) -> str:

@@ -95,7 +95,7 @@ def _pictures(choice: Choice, about: DeltaGenerator) -> None:
         how_to_get(choice)
         return
     question = _asked(choice)
-    wide = question.view == "augmented"
+    wide = question.view == "augmented" or _is_clips(choice)
     count = 8 if _is_points(choice) else ROWS if wide else TILES
     with about:
         bars = st.empty()
@@ -216,6 +216,10 @@ def _is_points(choice: Choice) -> bool:
     return dataset_info(choice.name).image_shape == (2, 1, 1)
 
 
+def _is_clips(choice: Choice) -> bool:
+    return dataset_info(choice.name).kind == "clips"
+
+
 def _show(question: SamplesQuestion, bars: DeltaGenerator, answer: Answer) -> None:
     """The samples of an answer, and how many images each class has."""
     names, counts = answer.facts["classes"], answer.facts["counts"]
@@ -243,6 +247,8 @@ def _how_many(question: SamplesQuestion, answer: Answer) -> str:
             "{shown} of {total} points.", shown=f"{shown:,}", total=f"{answer.facts['total']:,}"
         )
     text = tr("{shown} of {total} images.", shown=f"{shown:,}", total=f"{answer.facts['total']:,}")
+    if dataset_info(question.data.dataset).kind == "clips":
+        text += " " + tr("Of each clip some frames are shown, from its first to its last.")
     if question.view == "augmented":
         text += " " + tr(
             "First the image itself, then five of the views that training makes of it."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from html import escape
 from urllib.parse import urlencode
 
@@ -16,6 +17,7 @@ from vcr_core.config.editing import as_text
 from vcr_core.datasets.catalog import DATASETS, dataset_info
 from vcr_core.datasets.info import DatasetInfo
 from vcr_core.datasets.places import MADE_HERE, whereabouts
+from vcr_core.models.catalog import FIRST_CHOICE
 
 MOST_BARS = 40
 
@@ -25,7 +27,7 @@ def facts(choice: Choice) -> None:
     info = dataset_info(choice.name)
     rows = {
         tr("Images"): _sizes(info),
-        tr("Picture"): _picture(info),
+        tr("Picture"): _picture(info, choice.config.data.frames),
         tr("Tasks"): ", ".join(_task(info, factor) for factor in choice.config.data.factors),
         tr("Licence"): tr(info.licence),
         tr("Made by"): tr(info.source),
@@ -47,10 +49,15 @@ def _sizes(info: DatasetInfo) -> str:
     )
 
 
-def _picture(info: DatasetInfo) -> str:
+def _picture(info: DatasetInfo, frames: int) -> str:
+    """What a picture is; ``frames`` of a clip are asked for where videos lie on disk."""
     channels, height, width = info.image_shape
     if height == 1:
         return tr("points of the plane")
+    if info.frames:
+        count = frames if info.resized else info.frames
+        still = _picture(replace(info, frames=0), frames)
+        return tr("clips of {count} frames; {still}", count=count, still=still)
     kind = tr("in colour") if channels == 3 else tr("in grey")
     if info.resized or not info.train_size:
         return tr("{kind}, of many sizes, scaled to the image size that is chosen", kind=kind)
@@ -93,6 +100,8 @@ def how_to_get(choice: Choice) -> None:
         )
     st.info(text, icon=":material/download:")
     changes = {"data.dataset": info.name, "data.source": info.default_source}
+    if info.kind == "clips":
+        changes["model.name"] = FIRST_CHOICE[info.kind]
     st.page_link(
         "../pages/lab.py",
         label=tr("To the lab, with these data"),

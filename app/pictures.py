@@ -38,8 +38,10 @@ class Tile:
 
 
 def show_tiles(tiles: Sequence[Tile], *, label: str, wide: bool = False) -> None:
-    """A grid of pictures; all words in it are shown as text."""
-    show_styled(_grid([_tile(tile) for tile in tiles], label, wide=wide))
+    """A grid of pictures; all words in it are shown as text. Strips of frames need more room."""
+    body = [_tile(tile) for tile in tiles]
+    strips = any(_is_strip(tile.views[0]) for tile in tiles)
+    show_styled(_grid(body, label, kind="strips" if strips else "wide" if wide else ""))
 
 
 def show_skeleton(count: int, note: str, *, wide: bool = False) -> None:
@@ -47,7 +49,12 @@ def show_skeleton(count: int, note: str, *, wide: bool = False) -> None:
     tile = '<figure><div class="bone"></div><figcaption><b>\u00a0</b></figcaption></figure>'
     show_styled(
         f'<p class="vcr-wait" role="status">{escape(note)}</p>'
-        + _grid([tile] * count, tr("Pictures are on their way"), wide=wide, busy=True)
+        + _grid(
+            [tile] * count,
+            tr("Pictures are on their way"),
+            kind="wide" if wide else "",
+            busy=True,
+        )
     )
 
 
@@ -86,8 +93,8 @@ def _drawing(svg: str, alt: str = "") -> str:
     return f'<img alt="{escape(alt)}" src="data:image/svg+xml;base64,{data}">'
 
 
-def _grid(tiles: Sequence[str], label: str, *, wide: bool, busy: bool = False) -> str:
-    kind = "vcr-tiles wide" if wide else "vcr-tiles"
+def _grid(tiles: Sequence[str], label: str, *, kind: str, busy: bool = False) -> str:
+    kind = f"vcr-tiles {kind}".strip()
     state = ' aria-busy="true"' if busy else ""
     body = "".join(tiles)
     return f'<div class="{kind}" role="group" aria-label="{escape(label)}"{state}>{body}</div>'
@@ -105,9 +112,15 @@ def _tile(tile: Tile) -> str:
     )
 
 
+def _is_strip(view: NDArray[np.uint8]) -> bool:
+    """Whether a picture (H, W, C) is some frames of a clip side by side."""
+    height, width = view.shape[:2]
+    return bool(width > 2 * height)
+
+
 def _picture(view: NDArray[np.uint8], alt: str) -> str:
     height, width = view.shape[:2]
-    soft = "" if max(height, width) < SOFT_FROM else ' class="soft"'
+    soft = "" if height < SOFT_FROM else ' class="soft"'
     data = _png(view.tobytes(), view.shape)
     return (
         f'<img{soft} alt="{escape(alt)}" width="{width}" height="{height}" '

@@ -291,6 +291,24 @@ def test_presets_lists_every_preset_without_torch(no_torch: Mapping[str, str]) -
         assert preset.title in done.stdout
 
 
+def test_presets_are_told_to_programs(no_torch: Mapping[str, str]) -> None:
+    done = vcr_lab("presets", "--json", env=no_torch)
+    assert done.returncode == 0, done.stderr
+    told = {each["name"]: each for each in json.loads(done.stdout)}
+    assert list(told) == list(PRESETS)
+    for each in told.values():
+        assert each["description"]
+        assert each["size"] in {"small", "full"}
+        assert (each["twin"] is not None) == (each["size"] == "full")
+        assert each["twin"] is None or told[each["twin"]]["size"] == "small"
+    video = told["video-hmdb51"]
+    assert (video["dataset"], video["twin"], video["layers"]) == (
+        "hmdb51",
+        "video-small",
+        ["avgpool"],
+    )
+
+
 def test_doctor_says_versions_devices_data_and_store(lab_home: Path) -> None:
     done = vcr_lab("doctor", "--json")
     assert done.returncode == 0, done.stderr

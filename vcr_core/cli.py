@@ -31,7 +31,7 @@ from vcr_core.errors import ConfigError, PortInUseError, VcrLabError
 from vcr_core.execution import ensure_dispatcher
 from vcr_core.execution.launch import with_threads
 from vcr_core.execution.ray_cluster import VARIABLE as RAY_VARIABLE
-from vcr_core.presets import DEFAULT_PRESET, PRESETS, find_preset
+from vcr_core.presets import DEFAULT_PRESET, PRESETS, Preset, find_preset
 from vcr_core.store import CommandKind, RunState, Store, open_store
 from vcr_core.training.moves import Move, parse_moves
 
@@ -211,12 +211,41 @@ def _print_result(config: RunConfig, summary: Mapping[str, Any]) -> None:
 
 
 @app.command()
-def presets() -> None:
+def presets(
+    as_json: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False,
+) -> None:
     """List the ready-made experiments."""
+    if as_json:
+        print(json.dumps([_about(preset) for preset in PRESETS.values()]))
+        return
     table = Table("preset", "what it shows")
     for preset in PRESETS.values():
         table.add_row(preset.name, f"{preset.title}\n{preset.summary}")
     Console().print(table)
+
+
+def _about(preset: Preset) -> dict[str, Any]:
+    """What there is to know of a preset before it is run.
+
+    ``size`` is ``small`` (seconds to minutes on two cores) or ``full``, and ``twin`` the small
+    preset that asks the same as a full one. ``seconds`` of a pair are null where not measured.
+    """
+    config = preset.config
+    return {
+        "name": preset.name,
+        "title": preset.title,
+        "description": preset.summary,
+        "look_for": preset.look_for,
+        "size": "full" if preset.large else "small",
+        "twin": preset.twin,
+        "seconds": preset.seconds,
+        "dataset": config.data.dataset,
+        "source": config.data.source,
+        "targets": list(config.targets),
+        "model": config.model.name,
+        "objective": config.objective.name,
+        "layers": list(config.layer_names),
+    }
 
 
 @app.command()

@@ -278,6 +278,12 @@ GLOSSARY: Mapping[str, Term] = {
         "Percentage points more with VCR than without, at the last step that both have reached.",
         "gain",
     ),
+    "clip": Term(
+        "clip",
+        "A short piece of a video: some pictures, one after the other. Networks for video see it "
+        "whole.",
+        "clip|video",
+    ),
     "point": Term(
         "point",
         "A percentage point: from 80 % to 85 % are 5 points.",

@@ -81,6 +81,26 @@ def test_samples_stand_with_their_labels_and_choices_live_in_the_link() -> None:
     assert "upper (504)" in moons
 
 
+@pytest.mark.usefixtures("worker")
+@pytest.mark.parametrize("shown", ["train", "corrupted", "target"])
+def test_clips_are_shown_as_strips_with_what_moves_and_how(shown: str) -> None:
+    page = open_data(preset="video-small", show=shown)
+    body = drawn(page)
+    assert 'class="vcr-tiles strips"' in body
+    assert 'width="96" height="24"' in body  # four frames side by side
+    assert any("from its first to its last" in caption.value for caption in page.caption)
+    if shown == "train":
+        assert "clips of 8 frames; in grey, 24 × 24 pixels" in body
+        assert "motion: clockwise, shape: " in body
+
+
+def test_videos_that_are_not_here_say_how_to_place_them() -> None:
+    page = open_data(dataset="hmdb51")
+    assert "unrar x" in page.info[0].value
+    assert "testTrainMulti_7030_splits" in page.info[0].value
+    assert "clips of 16 frames; in colour, of many sizes" in drawn(page)
+
+
 def test_data_that_are_not_here_say_how_to_get_them(store: Store) -> None:
     page = open_data(dataset="cifar10")
     assert "downloads them once" in page.info[0].value

@@ -38,7 +38,8 @@ def test_every_corruption_of_a_small_test_set_changes_its_images_and_nothing_els
         assert task.test_images.shape == clean.test_images.shape
         assert torch.equal(task.test_labels, clean.test_labels)
         assert task.train_images is clean.train_images
-        pixels = task.test_images * data.std.view(1, -1, 1, 1) + data.mean.view(1, -1, 1, 1)
+        around = (1, -1, *[1] * (task.test_images.ndim - 2))
+        pixels = task.test_images * data.std.view(around) + data.mean.view(around)
         assert pixels.isfinite().all()
         assert (task.test_images - clean.test_images).abs().mean() > 1e-3, task.name
 

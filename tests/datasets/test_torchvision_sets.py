@@ -52,7 +52,7 @@ def test_every_entry_states_licence_size_classes_and_source(info: object) -> Non
         assert entry.train_size > 0
         assert entry.test_size > 0
         assert all(entry.num_classes(factor) > 1 for factor in entry.factors)
-    assert (entry.megabytes > 0) == (entry.name in {"fashion-mnist", *READERS})
+    assert (entry.megabytes > 0) == (entry.name in {"fashion-mnist", "hmdb51", *READERS})
 
 
 def test_cifar100s_superclasses_hold_five_classes_each() -> None:

@@ -125,3 +125,15 @@ def test_python_of_the_readme_runs(block: str) -> None:
 def test_the_result_file_was_measured_with_the_presets_of_today(name: str) -> None:
     results = json.loads((ROOT / "docs" / "results" / "presets.json").read_text(encoding="utf-8"))
     assert validate(results["presets"][name]["config"]) == PRESETS[name].config
+
+
+def test_the_log_tells_what_the_small_video_preset_of_today_gave() -> None:
+    text = (ROOT / "docs" / "results" / "presets_video.json").read_text(encoding="utf-8")
+    found = json.loads(text)["presets"]["video-small"]
+    assert validate(found["config"]) == PRESETS["video-small"].config
+    log = (ROOT / "docs" / "log.md").read_text(encoding="utf-8")
+    for task in ("shape", "speed"):
+        for column in ("without", "with"):
+            value = found["summary"]["rows"][task][column]
+            shown = f"{value['mean']:.3f} ± {value['std']:.3f}".replace("0.", ".")
+            assert shown in log, (task, shown)

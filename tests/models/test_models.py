@@ -16,7 +16,8 @@ from vcr_core.models.small_resnet import Projection
 
 SHAPES = [(1, 8, 8), (1, 28, 28), (3, 32, 32)]
 LARGE = ("resnet34", "resnet50", "convnext-tiny", "vit-b-32")
-SMALL = tuple(name for name in MODELS if name not in LARGE)
+VIDEO = tuple(name for name, info in MODELS.items() if "images" not in info.takes)
+SMALL = tuple(name for name in MODELS if name not in (*LARGE, *VIDEO))
 CASES = [*itertools.product(SMALL, SHAPES), *((name, (3, 32, 32)) for name in LARGE)]
 
 

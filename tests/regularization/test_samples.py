@@ -43,13 +43,21 @@ def test_the_class_token_is_in_out_or_alone(tokens: Tokens, chosen: slice) -> No
     torch.testing.assert_close(our_gradient(z, tokens=tokens), expected, rtol=1e-6, atol=1e-9)
 
 
-@pytest.mark.parametrize("shape", [(9, 6, 4, 3), (9, 6, 5), (9, 6)])
+@pytest.mark.parametrize("shape", [(9, 6, 2, 4, 3), (9, 6, 4, 3), (9, 6, 5), (9, 6)])
 def test_pooled_takes_one_sample_an_image(shape: tuple[int, ...]) -> None:
     z = features(*shape)
-    rows = z if z.ndim == 2 else z.mean(dim=1) if z.ndim == 3 else z.mean(dim=(2, 3))
+    rows = z if z.ndim == 2 else z.mean(dim=1) if z.ndim == 3 else z.flatten(2).mean(dim=2)
     torch.testing.assert_close(
         our_gradient(z, pooled=True), plain_gradient(z, rows), rtol=1e-6, atol=1e-9
     )
+
+
+@pytest.mark.parametrize("memory", [torch.contiguous_format, torch.channels_last_3d])
+def test_every_place_at_every_time_of_a_clip_is_a_sample(memory: torch.memory_format) -> None:
+    z = features(5, 6, 3, 4, 2).detach().contiguous(memory_format=memory).requires_grad_()
+    rows = z.permute(0, 2, 3, 4, 1).reshape(-1, 6)
+    assert len(rows) == 5 * 3 * 4 * 2
+    torch.testing.assert_close(our_gradient(z), plain_gradient(z, rows), rtol=1e-6, atol=1e-9)
 
 
 def test_pooled_patches_leave_the_class_token_alone() -> None:
@@ -59,7 +67,7 @@ def test_pooled_patches_leave_the_class_token_alone() -> None:
 
 
 @pytest.mark.parametrize("options", [{}, {"tokens": "patches"}, {"pooled": True}])
-@pytest.mark.parametrize("shape", [(12, 6, 5, 4), (12, 7, 6), (30, 6)])
+@pytest.mark.parametrize("shape", [(12, 6, 3, 5, 4), (12, 6, 5, 4), (12, 7, 6), (30, 6)])
 def test_a_random_subset_has_the_gradient_of_its_samples(
     shape: tuple[int, ...], options: dict[str, object]
 ) -> None:

@@ -15,7 +15,7 @@ from vcr_core.config.steps import OptimizerConfig, TrainingConfig
 from vcr_core.datasets.catalog import SUPERCLASS, dataset_info, parse_target
 from vcr_core.datasets.corruption_names import parse_corruption
 from vcr_core.errors import ConfigError
-from vcr_core.models.catalog import block_names, model_info
+from vcr_core.models.catalog import FIRST_CHOICE, MODELS, block_names, model_info
 
 Device = Literal["auto", "cpu", "cuda", "mps"]
 Scale = Literal["exact", "published", "vicreg"]
@@ -49,7 +49,8 @@ class DataConfig(Section):
         0.0,
         "Shortcut",
         "Sprites: how often colour gives the shape away in the training images, 0 is never, 1 is "
-        "always. Two moons: how far the training moons are pulled apart.",
+        "always. Moving shapes: how often the shape gives the motion away. Two moons: how far the "
+        "training moons are pulled apart.",
         ge=0.0,
         le=1.0,
     )
@@ -75,6 +76,30 @@ class DataConfig(Section):
         unit="pixels",
         ge=8,
         le=1024,
+    )
+    frames: int = setting(
+        16,
+        "Frames",
+        "Videos on disk: how many frames a clip has. Training begins each clip anywhere in its "
+        "video; what is measured is the middle of it.",
+        unit="frames",
+        ge=2,
+        le=128,
+    )
+    stride: int = setting(
+        2,
+        "Frame stride",
+        "Videos on disk: a clip takes every so many-th frame. Shorter videos begin again.",
+        unit="frames",
+        ge=1,
+        le=32,
+    )
+    split: int = setting(
+        1,
+        "Official split",
+        "HMDB51: which of its three splits into training and test clips.",
+        ge=1,
+        le=3,
     )
     imbalance: float = setting(
         1.0,
@@ -392,7 +417,31 @@ class RunConfig(Section):
         self._check_layers()
         self._check_factors()
         self._check_objective()
+        self._check_kind()
         return self
+
+    def _check_kind(self) -> None:
+        """Images are for networks of images, clips for those of clips."""
+        kind = dataset_info(self.data.dataset).kind
+        if kind not in model_info(self.model.name).takes:
+            fitting = ", ".join(name for name, info in MODELS.items() if kind in info.takes)
+            raise ConfigError(
+                f"expected a network that takes {kind} ({fitting}) for '{self.data.dataset}', got "
+                f"'{self.model.name}'",
+                field="model.name",
+            )
+        if kind == "clips" and self.model.whitening:
+            raise ConfigError(
+                "expected no whitening of the first convolution for clips, it acts on images: "
+                "leave it off",
+                field="model.whitening",
+            )
+        if kind == "clips" and self.augmentation.policy != "none":
+            raise ConfigError(
+                f"expected the policy 'none' for clips, got '{self.augmentation.policy}', which "
+                "acts on single images: crops, shifts, mirroring and colours suit clips too",
+                field="augmentation.policy",
+            )
 
     def _check_objective(self) -> None:
         if self.objective.name == "supervised":
@@ -444,6 +493,13 @@ class RunConfig(Section):
             )
         if corruption or target.endswith("@"):
             parse_corruption(corruption)
+        kind, other = (dataset_info(each or self.data.dataset).kind for each in ("", name))
+        if other != kind:
+            raise ConfigError(
+                f"expected targets of {kind} for a network that learns from '{self.data.dataset}', "
+                f"got '{target}', which is of {other}",
+                field="transfer.targets",
+            )
 
     @property
     def targets(self) -> tuple[str, ...]:
@@ -478,6 +534,15 @@ class RunConfig(Section):
         """True where at least one weight is above zero at the start."""
         weights = self.regularizer
         return weights.variance_weight > 0 or weights.covariance_weight > 0
+
+    @classmethod
+    def looking_at(
+        cls, data: DataConfig, *, transfer: TransferConfig | None = None, seed: int = 0
+    ) -> RunConfig:
+        """A configuration that is about data alone; its network is any that could take them."""
+        kind = dataset_info(data.dataset).kind
+        model = ModelConfig(name=FIRST_CHOICE[kind])
+        return cls(data=data, model=model, transfer=transfer or TransferConfig(), seed=seed)
 
     def baseline(self) -> RunConfig:
         """The twin: everything the same, both weights zero."""

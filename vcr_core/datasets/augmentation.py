@@ -59,10 +59,11 @@ class Amounts(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class Augmentation:
-    """Per-sample augmentation of standardised images (N, C, H, W).
+    """Per-sample augmentation of standardised images (N, C, H, W), or clips (N, C, T, H, W).
 
     ``mean`` and ``std`` (C,) are those the images were standardised with: colours are changed on
     pixels in [0, 1]. ``cropped`` images come cropped already, as those do that stream from disk.
+    All frames of a clip are varied alike.
     """
 
     amounts: Amounts
@@ -81,15 +82,25 @@ class Augmentation:
 
         ``mirrored`` (N,) says which are mirrored; by chance where it is not given.
         """
-        amounts = self.amounts
-        images = self._moved(images, draws, mirrored)
+        amounts, within = self.amounts, images.shape[:-2]  # (N, C) or (N, C, T)
+        images = self._moved(images.flatten(1, -3), draws, mirrored)  # frames are channels
         recolours = amounts.jitter * amounts.jitter_share > 0 or amounts.grey > 0
         if recolours or amounts.policy != "none":
-            shape = (1, -1, 1, 1)
-            pixels = images * self.std.view(shape) + self.mean.view(shape)
-            images = (self._recoloured(pixels, draws) - self.mean.view(shape)) / self.std.view(
-                shape
-            )
+            frames = images.reshape(*within, *images.shape[-2:])
+            recoloured = self._in_colour(frames.flatten(2, -2), draws)  # frames below each other
+            images = recoloured.reshape(frames.shape).flatten(1, -3)
+        images = self._hidden(images, draws)
+        return images.reshape(*within, *images.shape[-2:])
+
+    def _in_colour(self, images: Tensor, draws: torch.Generator) -> Tensor:
+        """Images (N, C, H, W) with their colours changed."""
+        shape = (1, -1, 1, 1)
+        pixels = images * self.std.view(shape) + self.mean.view(shape)
+        return (self._recoloured(pixels, draws) - self.mean.view(shape)) / self.std.view(shape)
+
+    def _hidden(self, images: Tensor, draws: torch.Generator) -> Tensor:
+        """Blur, and what is painted over."""
+        amounts = self.amounts
         if amounts.blur:
             images = blurred(images, draws, share=amounts.blur)
         if amounts.erasing:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
+from vcr_core.datasets.clip_sets import CLIP_SETS
 from vcr_core.datasets.info import DatasetInfo
 from vcr_core.datasets.known_sets import KNOWN_SETS
 from vcr_core.errors import ConfigError
@@ -131,7 +132,8 @@ TWO_MOONS = DatasetInfo(
 SUPERCLASS = "superclass"
 
 DATASETS: Mapping[str, DatasetInfo] = {
-    info.name: info for info in (SPRITES, DIGITS, FASHION_MNIST, TWO_MOONS, *KNOWN_SETS, FOLDER)
+    info.name: info
+    for info in (SPRITES, DIGITS, FASHION_MNIST, TWO_MOONS, *KNOWN_SETS, *CLIP_SETS, FOLDER)
 }
 
 

@@ -2,7 +2,8 @@
 
 After the idea of Hendrycks and Dietterich, arXiv 1903.12261; strengths are ours, made for small
 images: lengths scale with the image. Every corruption takes pixels (N, C, H, W) in [0, 1] and
-gives pixels in [0, 1].
+gives pixels in [0, 1]. All frames of a clip (N, C, T, H, W) suffer the same, but for noise, which
+is drawn anew for each.
 """
 
 from __future__ import annotations
@@ -35,7 +36,9 @@ def corrupt(pixels: Tensor, corruption: str, draws: torch.Generator) -> Tensor:
         ConfigError: no such corruption.
     """
     name, severity = parse_corruption(corruption)
-    return _BY_NAME[name](pixels.clamp(0, 1), severity - 1, draws).clamp_(0, 1)
+    flat = pixels.clamp(0, 1).flatten(1, -3)  # frames are channels
+    changed = _BY_NAME[name](flat, severity - 1, draws).clamp_(0, 1)
+    return changed.reshape(pixels.shape)
 
 
 def _noise(pixels: Tensor, level: int, draws: torch.Generator) -> Tensor:

@@ -13,8 +13,9 @@ class DatasetInfo:
     ``factors`` maps every labelling of the images to its class names. Any factor can be the source
     task or a transfer target. Continuous ones (scale, position) are binned. An empty tuple of class
     names means that they are known only once the images are there; ``counts`` then says how many
-    there are, where that is known. ``image_shape`` is (C, H, W). ``resized`` sets have images of
-    many sizes, which are scaled to ``data.image_size``. ``megabytes`` is the size of the download,
+    there are, where that is known. ``image_shape`` is (C, H, W). ``frames`` is T of sets of clips
+    (C, T, H, W), 0 of sets of images. ``resized`` sets have images of many sizes, which are scaled
+    to ``data.image_size``, and clips of many lengths. ``megabytes`` is the size of the download,
     0 where nothing is downloaded; ``fetched`` says whether VCR Lab downloads it by itself, and
     ``files`` what its folder has to hold.
     """
@@ -30,10 +31,16 @@ class DatasetInfo:
     source: str
     default_source: str
     counts: Mapping[str, int] = field(default_factory=dict)
+    frames: int = 0
     resized: bool = False
     megabytes: int = 0
     fetched: bool = True
     files: str = ""
+
+    @property
+    def kind(self) -> str:
+        """What a network has to take: ``images`` or ``clips``."""
+        return "clips" if self.frames else "images"
 
     def num_classes(self, factor: str) -> int:
         """K of a factor; 0 where it is not known before the images are there."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import lru_cache
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ from vcr_core.datasets.split import Dataset, Split
 from vcr_core.errors import ConfigError
 
 KEPT_IN_MEMORY = 3
+#: Sets that are drawn here, each by the module of its name, and know a shortcut.
+DRAWN = ("sprites", "two-moons", "moving-shapes")
 
 
 def load(
@@ -32,6 +35,9 @@ def load(
     imbalance: float = 1.0,
     hierarchy: str | Path | None = None,
     workers: int = 0,
+    frames: int = 16,
+    stride: int = 2,
+    split: int = 1,
 ) -> Dataset:
     """The data set ``name`` as standardised tensors; equal arguments give equal images.
 
@@ -45,12 +51,15 @@ def load(
         resize: their shorter side is scaled to this first, and the middle kept; None means
             ``image_size``.
         shortcut: in [0, 1]; for sprites how often colour gives the shape away in training, for
-            two moons how far the training moons are pulled apart.
+            moving shapes how often the shape gives the motion away, for two moons how far the
+            training moons are pulled apart.
         cache_folder: where downloads are kept; None means the user's data folder.
         source: the factor whose classes ``imbalance`` thins out.
         imbalance: the largest training class over the smallest; 1 leaves all images.
         hierarchy: a list of superclasses for the set's first factor (see ``hierarchy.py``).
         workers: processes that decode images which stay on disk.
+        frames, stride: of videos on disk, clips of so many frames, each ``stride``-th of the video.
+        split: of sets that come with several splits into training and test clips.
 
     The same object may be returned twice: do not write into its tensors.
 
@@ -82,6 +91,9 @@ def load(
             image_size=image_size,
             resize=resize,
             workers=workers,
+            frames=frames,
+            stride=stride,
+            split=split,
         )
     if hierarchy is not None:
         found = with_superclasses(found, hierarchy)
@@ -143,23 +155,34 @@ def _remembered(
     image_size: int,
     resize: int | None,
     workers: int,
+    frames: int,
+    stride: int,
+    split: int,
 ) -> Dataset:
-    if name == "sprites":
-        from vcr_core.datasets import sprites
+    if name == "hmdb51":
+        from vcr_core.datasets import hmdb51
+        from vcr_core.datasets.videos import MiddleClip
 
-        return sprites.load(
+        return hmdb51.load(
+            seed=seed,
+            train_size=train_size,
+            test_size=test_size,
+            folder=folder,
+            cache_folder=cache_folder,
+            cut=MiddleClip(image_size, frames, stride, resize),
+            split=split,
+            workers=workers,
+        )
+    if name in DRAWN:
+        room = import_module(f"vcr_core.datasets.{name.replace('-', '_')}")
+        drawn: Dataset = room.load(
             seed=seed, train_size=train_size, test_size=test_size, shortcut=shortcut
         )
+        return drawn
     if name == "digits":
         from vcr_core.datasets import digits
 
         return digits.load(seed=seed, train_size=train_size, test_size=test_size)
-    if name == "two-moons":
-        from vcr_core.datasets import two_moons
-
-        return two_moons.load(
-            seed=seed, train_size=train_size, test_size=test_size, shortcut=shortcut
-        )
     if name == "fashion-mnist":
         from vcr_core.datasets import fashion
 

@@ -25,6 +25,18 @@ class ScaledPixels:
     size: int
     resize: int | None = None
 
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(3, S, S)."""
+        return (3, self.size, self.size)
+
+    def random_part(self, smallest: float, size: int | None = None) -> RandomPart | None:
+        """What training takes in its place: a part scaled to ``size`` (S where that is None).
+
+        None where nothing smaller than the whole may be taken.
+        """
+        return RandomPart(size or self.size, smallest) if smallest < 1 else None
+
     def __call__(self, picture: Image.Image) -> Tensor:
         """(3, S, S) uint8."""
         scaled = transforms.resize(picture.convert("RGB"), [self.resize or self.size])

@@ -14,6 +14,7 @@ MADE_HERE: Mapping[str, str] = {
     "sprites": "rendered on this machine",
     "digits": "comes with scikit-learn",
     "two-moons": "drawn on this machine",
+    "moving-shapes": "rendered on this machine",
     "folder": "a folder of your own",
 }
 FASHION_FILES = (

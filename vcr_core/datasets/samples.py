@@ -1,6 +1,7 @@
 """Some images of a data set to look at, with their labels: chosen, varied, as plain arrays.
 
 A *sheet* is a page of images: rows drawn in a fixed random order, so that every page shows others.
+Clips are shown as strips of some of their frames, from the first to the last, side by side.
 Points of the plane are no pictures; of them all are given, as coordinates.
 """
 
@@ -23,6 +24,7 @@ LARGEST_SIDE = 96
 """Larger pictures are scaled down to this for the screen."""
 MOST_POINTS = 2000
 VIEWS = 5
+STRIP = 4  # frames of a clip that are shown
 
 
 @dataclass(frozen=True)
@@ -42,8 +44,8 @@ class Sheet:
 
 @dataclass(frozen=True)
 class Look:
-    """How standardised images (N, C, H, W) are shown: with the ``mean`` and ``std`` (C',) that they
-    were standardised with, each ``views`` times as ``augmentation`` varies it.
+    """How standardised images (N, C, H, W), or clips, are shown: with the ``mean`` and ``std``
+    (C',) that they were standardised with, each ``views`` times as ``augmentation`` varies it.
     """
 
     mean: Tensor
@@ -52,20 +54,24 @@ class Look:
     seed: int = 0
 
     def pixels(self, images: Tensor) -> NDArray[np.uint8]:
-        """(M, V, H, W, C) of images (M, C, H, W); the first view is the image itself."""
+        """(M, V, H, W, C) of images (M, C, H, W); the first view is the image itself.
+
+        Of clips (M, C, T, H, W) it is strips, ``STRIP`` times as wide as a frame.
+        """
         views = [images]
         if self.augmentation is not None:
             draws = generator(self.seed, "views to look at")
             views += [
                 scaled(self.augmentation(images, draws), images.shape[-2:]) for _ in range(VIEWS)
             ]
-        stacked = torch.stack([_shrunk(view) for view in views], dim=1)  # (M, V, C, H, W)
+        shown = [_strip(_shrunk(view)) for view in views]
+        stacked = torch.stack(shown, dim=1)  # (M, V, C, H, W)
         pixels = to_pixels(stacked.flatten(0, 1), mean=self.mean, std=self.std)
         return np.asarray(pixels.view(stacked.shape).permute(0, 1, 3, 4, 2).contiguous())
 
     def points(self, images: Tensor) -> NDArray[np.float32]:
         """Coordinates (M, 2) of points (M, 2, 1, 1)."""
-        mean, std = scaling_for(images.shape[1], self.mean, self.std)
+        mean, std = scaling_for(images, self.mean, self.std)
         return np.asarray((images * std + mean).flatten(1).float())
 
 
@@ -73,7 +79,9 @@ def scaled(images: Tensor, size: torch.Size) -> Tensor:
     """Images (N, C, H', W') at ``size`` (H, W): crops may have a size of their own."""
     if images.shape[-2:] == size:
         return images
-    return functional.interpolate(images, list(size), mode="bilinear", align_corners=False)
+    flat = images.flatten(1, -3)
+    scaled = functional.interpolate(flat, list(size), mode="bilinear", align_corners=False)
+    return scaled.reshape(*images.shape[:-2], *size)
 
 
 def draw_sheet(
@@ -128,9 +136,19 @@ def class_counts(labels: Tensor, classes: int) -> list[int]:
 
 def _shrunk(images: Tensor) -> Tensor:
     """Images (M, C, H, W) no larger than the screen needs them."""
-    side = max(images.shape[2:])
+    side = max(images.shape[-2:])
     if side <= LARGEST_SIDE:
         return images
     scale = LARGEST_SIDE / side
-    size = [max(1, round(length * scale)) for length in images.shape[2:]]
-    return functional.interpolate(images, size=size, mode="bilinear", antialias=True)
+    size = [max(1, round(length * scale)) for length in images.shape[-2:]]
+    flat = images.flatten(1, -3)
+    small = functional.interpolate(flat, size=size, mode="bilinear", antialias=True)
+    return small.reshape(*images.shape[:-2], *size)
+
+
+def _strip(images: Tensor) -> Tensor:
+    """Images (M, C, H, W) as they are, clips (M, C, T, H, W) as strips (M, C, H, STRIP · W)."""
+    if images.ndim == 4:
+        return images
+    places = torch.linspace(0, images.shape[2] - 1, STRIP).round().long()
+    return torch.cat(images[:, :, places].unbind(2), dim=-1)

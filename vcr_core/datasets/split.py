@@ -21,7 +21,8 @@ VALIDATION_SHARE = 0.2
 class Split:
     """``images`` (N, C, H, W) float32 and, for every factor, ``labels[factor]`` (N,) int64.
 
-    Images of sets too large for a tensor stay on disk: see ``StreamedImages``.
+    Clips (N, C, T, H, W) may stand in the images' place, here and elsewhere. Images of sets too
+    large for a tensor stay on disk: see ``StreamedImages``.
     """
 
     images: Images
@@ -62,21 +63,32 @@ class Dataset:
         return to_pixels(images, mean=self.mean, std=self.std)
 
 
-def scaling_for(channels: int, mean: Tensor, std: Tensor) -> tuple[Tensor, Tensor]:
-    """``mean`` and ``std`` (C',) of a data set, (1, channels, 1, 1), for images made from its own.
+def along_channels(values: Tensor, ndim: int) -> Tensor:
+    """``values`` (C,) as (1, C, 1, …), to meet images or clips of ``ndim`` dimensions."""
+    return values.view(1, -1, *[1] * (ndim - 2))
+
+
+def scaling_for(images: Tensor, mean: Tensor, std: Tensor) -> tuple[Tensor, Tensor]:
+    """``mean`` and ``std`` (C',) of a data set, (1, C, 1, …), for images made from its own.
 
     Where those have another number of channels, every channel gets the mean over C'.
     """
+    channels = images.shape[1]
     offset, scale = (
-        (value if len(value) == channels else value.mean().expand(channels)).view(1, -1, 1, 1)
-        for value in (mean, std)
+        value if len(value) == channels else value.mean().expand(channels) for value in (mean, std)
     )
-    return offset, scale
+    return along_channels(offset, images.ndim), along_channels(scale, images.ndim)
+
+
+def channel_moments(images: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation (C,) over all places of images (N, C, H, W) or clips."""
+    std, mean = torch.std_mean(images, dim=[0, *range(2, images.ndim)])
+    return mean, std
 
 
 def to_pixels(images: Tensor, *, mean: Tensor, std: Tensor) -> Tensor:
     """Images (N, C, H, W) standardised with ``mean`` and ``std`` (C',) as uint8 pixels."""
-    offset, scale = scaling_for(images.shape[1], mean, std)
+    offset, scale = scaling_for(images, mean, std)
     pixels = images.cpu() * scale + offset
     return (pixels * 255).round().clamp(0, 255).to(torch.uint8)
 
@@ -90,10 +102,11 @@ def make_dataset(
     probe: Split | None = None,
 ) -> Dataset:
     """A data set from images (N, C, H, W) in [0, 1], standardised in place, channel by channel."""
-    std, mean = torch.std_mean(in_memory(train.images), dim=(0, 2, 3))
+    mean, std = channel_moments(in_memory(train.images))
     std = std.clamp_min(SMALLEST_STD)
     for split in (train, test) if probe is None else (train, test, probe):
-        in_memory(split.images).sub_(mean.view(1, -1, 1, 1)).div_(std.view(1, -1, 1, 1))
+        images = in_memory(split.images)
+        images.sub_(along_channels(mean, images.ndim)).div_(along_channels(std, images.ndim))
     return Dataset(
         info=info,
         train=train,
@@ -130,7 +143,7 @@ def in_memory(images: Images, *, field: str = "") -> Tensor:
     if images.shape.numel() * 4 > TENSOR_BYTES:
         raise DataError(
             f"expected at most {TENSOR_BYTES >> 30} GiB of images to hold in memory, got "
-            f"{len(images)} of {images.shape[2]} pixels: ask for fewer or smaller ones",
+            f"{len(images)} of {images.shape[-1]} pixels: ask for fewer or smaller ones",
             field=field,
         )
     return torch.cat(list(images.parts(256)))

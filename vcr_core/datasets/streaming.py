@@ -1,4 +1,4 @@
-"""Images that stay on disk and are decoded when a step needs them.
+"""Images, and clips, that stay on disk and are decoded when a step needs them.
 
 A set whose tensor would be too large for the device keeps this in the tensor's place. It offers
 what runs use of a tensor: length, shape, rows by index, a move to a device, parts in order.
@@ -9,25 +9,40 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import tee
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from vcr_core.datasets.pictures import Chance, RandomPart, ScaledPixels
+from vcr_core.datasets.pictures import Chance
 from vcr_core.errors import DataError
 
 #: Largest set, in bytes of float32, that becomes a tensor.
 TENSOR_BYTES = 2 << 30
 READ_AHEAD = 4  # pieces that a worker prepares
-PIECE = 128  # images that a worker decodes at a time
+PIECE = 128  # images, or frames of clips, that a worker decodes at a time
 #: Which picture, and what decides the part of it; None for the middle.
 Key = tuple[int, Chance | None]
 Order = Callable[[int], Iterator[Tensor]]
 #: What PIL raises for pictures that are broken, or would fill the memory.
 BROKEN = (OSError, ValueError, SyntaxError, Image.DecompressionBombError)
+
+
+class Part(Protocol):
+    """A random part of a picture, or of a video, of which ``chance`` decides."""
+
+    def __call__(self, picture: Any, chance: Chance, /) -> Tensor: ...
+
+
+class Middle(Protocol):
+    """The middle of a picture (3, S, S), or of a video (3, T, S, S), as uint8 pixels."""
+
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+    def __call__(self, picture: Any, /) -> Tensor: ...
+    def random_part(self, smallest: float, size: int | None = None) -> Part | None: ...
 
 
 @dataclass(frozen=True)
@@ -40,7 +55,7 @@ class _Unreadable:
 class _Pixels(Dataset[Tensor | _Unreadable]):
     """The pictures of a torchvision data set, decoded and cut, without their labels."""
 
-    def __init__(self, pictures: Any, middle: ScaledPixels, part: RandomPart | None = None) -> None:
+    def __init__(self, pictures: Any, middle: Middle, part: Part | None = None) -> None:
         self.pictures, self.middle, self.part = pictures, middle, part
 
     def __getitem__(self, key: Key) -> Tensor | _Unreadable:
@@ -50,6 +65,8 @@ class _Pixels(Dataset[Tensor | _Unreadable]):
             if chance is None or self.part is None:
                 return self.middle(picture)
             return self.part(picture, chance)
+        except DataError as error:  # it names the file
+            return _Unreadable(str(error))
         except BROKEN as error:
             return _Unreadable(
                 f"expected an image that can be decoded, number {place} of "
@@ -72,7 +89,7 @@ class Following:
     """
 
     order: Order
-    part: RandomPart | None = None
+    part: Part | None = None
     views: int = 1
     seed: int = 0
     rank: int = 0
@@ -90,14 +107,13 @@ class Following:
 class StreamedImages:
     """Rows of a torchvision data set as standardised images (N, 3, S, S), decoded on demand.
 
-    ``pictures[row][0]`` is a PIL picture, of which the middle is taken (see ``ScaledPixels``);
-    training may ask for random parts of other size. ``rows`` (N,) says which rows these are.
+    ``pictures[row][0]`` is a PIL picture, of which the middle is taken (see ``ScaledPixels``), or
+    the file of a video, which becomes a clip (3, T, S, S) (see ``MiddleClip``); training may ask
+    for random parts of other size. ``rows`` (N,) says which rows these are.
     ``workers`` processes decode ahead of the training loop; 0 decodes in this one.
     """
 
-    def __init__(
-        self, pictures: Any, rows: Tensor, *, middle: ScaledPixels, workers: int = 0
-    ) -> None:
+    def __init__(self, pictures: Any, rows: Tensor, *, middle: Middle, workers: int = 0) -> None:
         self._pixels, self._rows, self._workers = _Pixels(pictures, middle), rows, workers
         self.mean, self.std = torch.zeros(3), torch.ones(3)
         self.device = torch.device("cpu")
@@ -110,9 +126,8 @@ class StreamedImages:
 
     @property
     def shape(self) -> torch.Size:
-        """(N, 3, S, S)."""
-        size = self._pixels.middle.size
-        return torch.Size((len(self), 3, size, size))
+        """(N, 3, S, S), of clips (N, 3, T, S, S)."""
+        return torch.Size((len(self), *self._pixels.middle.shape))
 
     def take(self, rows: Tensor) -> StreamedImages:
         """Some of these images, still on disk."""
@@ -140,6 +155,10 @@ class StreamedImages:
         yield from map(self._handed_out, self._loader(self._middles(each) for each in rows))
 
     # -------------------------------------------------------------------- training
+
+    def random_part(self, smallest: float, size: int | None) -> Part | None:
+        """What cuts random parts of these images for training; None where the middle is taken."""
+        return self._pixels.middle.random_part(smallest, size)
 
     def follow(self, following: Following) -> None:
         """Read ahead in the order in which training steps will ask."""
@@ -179,18 +198,19 @@ class StreamedImages:
     def _read_ahead(self, following: Following, step: int) -> Iterator[list[Tensor]]:
         """The views of every step from ``step`` on; workers decode pieces of them."""
         ahead, here = tee(following.order(step))
+        piece = max(1, PIECE // self.shape[2:-2].numel())
 
         def pieces() -> Iterator[list[Key]]:
             for at, rows in enumerate(ahead, start=step):
                 places = self._places(rows)
                 for chances in following.chances(at, len(rows)):
                     keys = list(zip(places, chances, strict=True))
-                    yield from (keys[i : i + PIECE] for i in range(0, len(keys), PIECE))
+                    yield from (keys[i : i + piece] for i in range(0, len(keys), piece))
 
         found = iter(self._loader(pieces()))
         views = len(following.chances(step, 0))
         for rows in here:
-            count = -(-len(rows) // PIECE)
+            count = -(-len(rows) // piece)
             yield [
                 torch.cat([self._handed_out(next(found)) for _ in range(count)])
                 for _ in range(views)
@@ -223,7 +243,8 @@ class StreamedImages:
         if isinstance(pixels, _Unreadable):
             raise DataError(pixels.why)
         images = pixels.to(self.device, non_blocking=True).float().div_(255)
-        mean, std = (value.to(self.device).view(1, 3, 1, 1) for value in (self.mean, self.std))
+        around = (1, 3, *[1] * (images.ndim - 2))
+        mean, std = (value.to(self.device).view(around) for value in (self.mean, self.std))
         return images.sub_(mean).div_(std)
 
     def _with(self, rows: Tensor) -> StreamedImages:

@@ -15,6 +15,7 @@ from vcr_core.datasets.catalog import DATASETS, FOLDER, dataset_info, parse_targ
 from vcr_core.datasets.corruption_names import FOR_POINTS, parse_corruption
 from vcr_core.datasets.corruptions import corrupt
 from vcr_core.datasets.loading import load
+from vcr_core.datasets.places import MADE_HERE
 from vcr_core.datasets.split import (
     Dataset,
     Split,
@@ -65,13 +66,16 @@ def transfer_tasks(
     validation: bool = False,
     resize: int | None = None,
     workers: int = 0,
+    stride: int = 2,
+    split: int = 1,
 ) -> list[TransferTask]:
     """The probes named by ``targets``, on images that fit a network trained on ``dataset``.
 
     A target is a factor of the data set (``colour``) or of another one (``digits:digit``), whose
     images are scaled to the size and channels of this one. ``colour@noise-3`` measures the probe of
     clean images on corrupted ones. Sizes above what there is mean all.
-    ``resize`` and ``workers`` are for pictures on disk, as in :func:`vcr_core.datasets.load`.
+    ``resize``, ``workers``, ``stride`` and ``split`` are for pictures and videos on disk, as in
+    :func:`vcr_core.datasets.load`.
     With ``validation`` other data sets are measured on a part of their training images as well
     (this one is expected to be so already).
 
@@ -96,6 +100,8 @@ def transfer_tasks(
                 validation=validation,
                 resize=resize,
                 workers=workers,
+                stride=stride,
+                split=split,
             )
         found, train, test = prepared[other]
         if factor not in found.class_names:
@@ -125,7 +131,7 @@ def _corrupted(found: Dataset, images: Images, corruption: str, seed: int) -> Im
     if not corruption:
         return images
     images = in_memory(images, field="transfer.test_size")
-    mean, std = scaling_for(images.shape[1], found.mean, found.std)
+    mean, std = scaling_for(images, found.mean, found.std)
     draws = generator(seed, f"corruption {corruption}")
     pixels = images * std + mean
     if images.shape[2:].numel() > 1:
@@ -158,6 +164,8 @@ def _prepare(
     validation: bool,
     resize: int | None,
     workers: int,
+    stride: int,
+    split: int,
 ) -> tuple[Dataset, _Part, _Part]:
     """A data set with the rows that probes use, resized where it is another one."""
     shape = dataset.train.images.shape[1:]
@@ -169,7 +177,10 @@ def _prepare(
             other,
             seed=seed,
             folder=folder if _may_use_folder(dataset.name, other) else None,
-            image_size=max(shape[1:]),
+            image_size=max(shape[-2:]),
+            frames=shape[1] if len(shape) == 4 else 1,  # T of clips; images have no use for it
+            stride=stride,
+            split=split,
             resize=resize if scales else None,  # chosen for images of that data set's size
             workers=workers,
             cache_folder=cache_folder,
@@ -185,7 +196,7 @@ def _prepare(
 
 def _may_use_folder(trained: str, other: str) -> bool:
     """``data.folder`` belongs to the trained data set, unless that one needs no files."""
-    return other in {trained, "folder"} or trained in {"sprites", "digits", "two-moons"}
+    return other in {trained, FOLDER.name} or (trained in MADE_HERE and trained != FOLDER.name)
 
 
 def _limit(split: Split, size: int | None, seed: int, *, field: str) -> _Part:
@@ -196,16 +207,22 @@ def _limit(split: Split, size: int | None, seed: int, *, field: str) -> _Part:
 
 
 def _fitted(split: _Part, shape: torch.Size) -> _Part:
-    """Images scaled to (C, H, W): grey is repeated over colours, colours are averaged to grey."""
-    channels, height, width = shape
+    """Images scaled to (C, H, W): grey is repeated over colours, colours are averaged to grey.
+
+    Clips are scaled to (C, T, H, W), in time as in space.
+    """
+    channels, *size = shape
     if split.images.shape[1:] == shape:
         return split
     images = in_memory(split.images, field="data.image_size")
     if images.shape[1] != channels:
-        images = images.mean(dim=1, keepdim=True).expand(-1, channels, -1, -1)
-    if images.shape[2:] != (height, width):
-        images = functional.interpolate(
-            images, size=(height, width), mode="bilinear", antialias=True
+        around = [-1] * (images.ndim - 2)
+        images = images.mean(dim=1, keepdim=True).expand(-1, channels, *around)
+    if images.shape[2:] != shape[1:]:
+        images = (
+            functional.interpolate(images, size=size, mode="bilinear", antialias=True)
+            if images.ndim == 4
+            else functional.interpolate(images, size=size, mode="trilinear")
         )
     return _Part(images.contiguous(), split.labels)
 

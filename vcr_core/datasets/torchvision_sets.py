@@ -14,7 +14,14 @@ from vcr_core.datasets.downloads import READ_ERRORS, download_whole, is_there, r
 from vcr_core.datasets.info import DatasetInfo
 from vcr_core.datasets.pictures import ScaledPixels
 from vcr_core.datasets.readers import READERS, Reader, labelled, pixels_of
-from vcr_core.datasets.split import Dataset, Split, generator, make_dataset, random_rows
+from vcr_core.datasets.split import (
+    Dataset,
+    Split,
+    channel_moments,
+    generator,
+    make_dataset,
+    random_rows,
+)
 from vcr_core.datasets.streaming import TENSOR_BYTES, Images, StreamedImages
 from vcr_core.errors import ConfigError, DataError
 
@@ -66,24 +73,25 @@ def load(
         images = streamed if info.resized else _from_memory(reader, opened[place], allowed)
         chosen = {factor: values[allowed] for factor, values in labels.items()}
         parts.append(Split(_small_as_tensor(images), chosen))
-    return _assembled(info, parts[0], parts[1], class_names, seed=seed)
+    return assembled(info, parts[0], parts[1], class_names, seed=seed)
 
 
-def _assembled(
+def assembled(
     info: DatasetInfo,
     train: Split,
     test: Split,
     class_names: dict[str, tuple[str, ...]],
     *,
     seed: int,
+    measured: int = MEASURED,
 ) -> Dataset:
-    """Standardised by the training images, a sample of them where they stay on disk."""
+    """Standardised by the training images, ``measured`` of them where they stay on disk."""
     if isinstance(train.images, Tensor) and isinstance(test.images, Tensor):
         return make_dataset(info, train, test, class_names=class_names)
     images = train.images
-    wanted = min(MEASURED, len(train))
+    wanted = min(measured, len(train))
     rows = torch.randperm(len(train), generator=generator(seed, "measured"))[:wanted]
-    std, mean = torch.std_mean(images[rows], dim=(0, 2, 3))
+    mean, std = channel_moments(images[rows])
     standardised = [
         Split(_standardised(split.images, mean, std), split.labels) for split in (train, test)
     ]

@@ -104,7 +104,7 @@ def _looked_at(question: SamplesQuestion) -> _Looked:
     data = load_data(question.data, seed=question.seed)
     if question.view == "target":
         transfer = TransferConfig(targets=(question.target,), train_size=None)
-        config = RunConfig(data=question.data, transfer=transfer, seed=question.seed)
+        config = RunConfig.looking_at(question.data, transfer=transfer, seed=question.seed)
         (task,) = load_tasks(config, data)
         look = Look(task.mean, task.std, seed=question.seed)
         factor = question.factor

@@ -15,7 +15,7 @@ from vcr_core.models.catalog import MODELS, ModelInfo, block_names, model_info
 if TYPE_CHECKING:
     from vcr_core.models.base import Model, build, registered
 
-_FAMILIES = ("mlp", "resnets", "convnexts", "transformers", "small_resnet")
+_FAMILIES = ("mlp", "resnets", "convnexts", "transformers", "small_resnet", "video")
 
 __all__ = [
     "MODELS",

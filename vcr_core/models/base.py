@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from vcr_core.errors import ConfigError
 from vcr_core.models.catalog import DEFAULT_HIDDEN, TIMM_PREFIX, model_info
 
 SMALL_IMAGE = 64  # pixels; up to here networks made for large images get a gentler stem
@@ -70,7 +71,7 @@ def registered() -> tuple[str, ...]:
 def build(
     name: str,
     *,
-    in_shape: tuple[int, int, int],
+    in_shape: tuple[int, ...],
     num_classes: int,
     seed: int | None = None,
     width: int = 16,
@@ -80,6 +81,8 @@ def build(
     pretrained: str | Path | None = None,
 ) -> Model:
     """A network for images of shape ``in_shape`` (C, H, W) and K = ``num_classes`` classes.
+
+    Networks of clips take (C, T, H, W) and (N, C, T, H, W).
 
     Its first weights depend on ``seed`` alone, and the global random state is left as it was.
     ``width``, ``hidden`` and ``norm`` matter to the networks whose catalogue entry names them.
@@ -93,6 +96,13 @@ def build(
     from vcr_core.models.weights import load_pretrained
 
     info = model_info(name)
+    kind = "clips" if len(in_shape) == 4 else "images"
+    if kind not in info.takes:
+        raise ConfigError(
+            f"expected {' or '.join(info.takes)} for '{name}', got {kind} of shape {in_shape}: "
+            "choose another network",
+            field="model.name",
+        )
     with torch.random.fork_rng(devices=[]):
         if seed is not None:
             torch.manual_seed(seed)

@@ -21,6 +21,13 @@ SMALL_VIT_DEPTH = 4
 TIMM_PREFIX = "timm:"
 TIMM_TAPS = 4
 DEFAULT_HIDDEN = (512, 512, 128)
+VIDEO_RESNET_DEPTHS = (2, 2, 2, 2)
+#: Places of S3D's inception blocks in torchvision's sequence; pooling stands between them.
+S3D_BLOCKS = (5, 6, 8, 9, 10, 11, 12, 14, 15)
+SWIN_STAGES = 4
+IMAGES, CLIPS = ("images",), ("clips",)
+#: The network for a data set where none was chosen, by what the set has.
+FIRST_CHOICE: Mapping[str, str] = {"images": "small-resnet", "clips": "video-small"}
 
 
 @dataclass(frozen=True)
@@ -29,7 +36,8 @@ class ModelInfo:
 
     ``options`` names the settings that this network takes (``width``, ``hidden``, ``norm``,
     ``dropout``); the others have no effect on it. ``names_for`` gives the names of its blocks, from
-    input to output, for a tuple of hidden sizes.
+    input to output, for a tuple of hidden sizes. ``takes`` says what it can look at: ``images``
+    (C, H, W), ``clips`` (C, T, H, W).
     """
 
     name: str
@@ -37,6 +45,7 @@ class ModelInfo:
     description: str
     options: tuple[str, ...]
     names_for: Callable[[Sequence[int]], tuple[str, ...]]
+    takes: tuple[str, ...] = IMAGES
 
 
 def _small_resnet_blocks(_: Sequence[int]) -> tuple[str, ...]:
@@ -67,9 +76,79 @@ def _vit_blocks(depth: int) -> Callable[[Sequence[int]], tuple[str, ...]]:
     return lambda _: (*names, "network.heads")
 
 
+def _s3d_blocks(_: Sequence[int]) -> tuple[str, ...]:
+    return (*(f"network.features.{place}" for place in S3D_BLOCKS), "network.classifier")
+
+
+def _swin_blocks(_: Sequence[int]) -> tuple[str, ...]:
+    return (*(f"taps.{stage}" for stage in range(SWIN_STAGES)), "pool")
+
+
 def _timm_blocks(_: Sequence[int]) -> tuple[str, ...]:
     return (*(f"taps.{tap}" for tap in range(TIMM_TAPS)), "pool")
 
+
+VIDEO_MODELS = (
+    ModelInfo(
+        name="video-small",
+        title="Small video network",
+        description=(
+            "Three residual blocks of convolutions over time and space, then the average over all "
+            "places. For clips; learns in minutes on a laptop."
+        ),
+        options=("width", "dropout"),
+        names_for=_small_resnet_blocks,
+        takes=CLIPS,
+    ),
+    ModelInfo(
+        name="r3d-18",
+        title="R3D-18 (video)",
+        description="Torchvision's ResNet of 3-D convolutions. For clips; wants a GPU.",
+        options=("dropout",),
+        names_for=_resnet_blocks(VIDEO_RESNET_DEPTHS),
+        takes=CLIPS,
+    ),
+    ModelInfo(
+        name="mc3-18",
+        title="MC3-18 (video)",
+        description=(
+            "Torchvision's ResNet that looks across frames in its first stage only. For clips; "
+            "wants a GPU."
+        ),
+        options=("dropout",),
+        names_for=_resnet_blocks(VIDEO_RESNET_DEPTHS),
+        takes=CLIPS,
+    ),
+    ModelInfo(
+        name="r2plus1d-18",
+        title="R(2+1)D-18 (video)",
+        description=(
+            "Torchvision's ResNet that looks across space and across frames in turns. For clips; "
+            "wants a GPU."
+        ),
+        options=("dropout",),
+        names_for=_resnet_blocks(VIDEO_RESNET_DEPTHS),
+        takes=CLIPS,
+    ),
+    ModelInfo(
+        name="s3d",
+        title="S3D (video)",
+        description=(
+            "Torchvision's inception network of separable 3-D convolutions. For clips; wants a GPU."
+        ),
+        options=("dropout",),
+        names_for=_s3d_blocks,
+        takes=CLIPS,
+    ),
+    ModelInfo(
+        name="swin3d-t",
+        title="Video Swin-T",
+        description="Torchvision's shifted-window transformer. For clips; wants a GPU.",
+        options=("dropout",),
+        names_for=_swin_blocks,
+        takes=CLIPS,
+    ),
+)
 
 SMALL_STEM = "images of up to 64 pixels get a stem that does not shrink them."
 
@@ -95,6 +174,7 @@ MODELS: Mapping[str, ModelInfo] = {
             ),
             options=("hidden", "norm", "dropout"),
             names_for=_mlp_blocks,
+            takes=(*IMAGES, *CLIPS),
         ),
         ModelInfo(
             name="small-convnext",
@@ -156,6 +236,7 @@ MODELS: Mapping[str, ModelInfo] = {
             options=("dropout",),
             names_for=_vit_blocks(VIT_B_DEPTH),
         ),
+        *VIDEO_MODELS,
     )
 }
 

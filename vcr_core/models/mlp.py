@@ -20,7 +20,7 @@ class MLP(Model):
 
     def __init__(
         self,
-        in_shape: tuple[int, int, int],
+        in_shape: tuple[int, ...],
         num_classes: int,
         *,
         hidden: Sequence[int],
@@ -49,14 +49,14 @@ class MLP(Model):
 @register
 def mlp(
     *,
-    in_shape: tuple[int, int, int],
+    in_shape: tuple[int, ...],
     num_classes: int,
     hidden: Sequence[int],
     dropout: float,
     norm: str = "default",
     **_: Any,
 ) -> MLP:
-    """The perceptron for images (C, H, W)."""
+    """The perceptron for images (C, H, W) or clips (C, T, H, W)."""
     return MLP(in_shape, num_classes, hidden=hidden, dropout=dropout, norm=norm)
 
 

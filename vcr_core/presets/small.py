@@ -170,6 +170,31 @@ _SPEED = Preset(
     ),
 )
 
+_VIDEO = Preset(
+    name="video-small",
+    title="How it moves, and what moves (small)",
+    summary=(
+        "Clips of eight frames: a shape slides, turns, grows or shrinks. A small video network "
+        "learns the motion from about 80 clips of each, VCR acts on its final representation "
+        "alone; probes ask what moved, how fast, and whether it was bright or dark."
+    ),
+    look_for=(
+        "Accuracy on the motion itself, as in the paper's table: expect a small difference. The "
+        "features use more directions; whether the probes profit is another matter."
+    ),
+    highlights=("tone",),
+    seconds=27,
+    config=RunConfig(
+        data=DataConfig(dataset="moving-shapes", source="motion", train_size=480),
+        model=ModelConfig(name="video-small", width=8),
+        regularizer=RegularizerConfig(layers=("last",)),
+        optimizer=OptimizerConfig(learning_rate=3e-3, schedule="cosine"),
+        training=TrainingConfig(epochs=25, batch_size=32),
+        transfer=TransferConfig(targets=("shape", "speed", "tone"), probes=4),
+        telemetry=TELEMETRY,
+    ),
+)
+
 SMALL = (
     _MOONS,
     _SHORTCUT,
@@ -178,5 +203,6 @@ SMALL = (
     _LONG_TAIL,
     _without_labels("simclr", "SimCLR, then probes (small)"),
     _without_labels("vicreg", "VICReg, then probes (small)"),
+    _VIDEO,
     _SPEED,
 )

@@ -26,7 +26,8 @@ class VCRLayer(nn.Module):
             ``PenaltyOptions``.
         seed: of the generator that chooses the samples, where ``max_samples`` is given.
 
-    Shapes: (N, D); (N, T, D), every token a sample; (N, C, H, W), every location a sample.
+    Shapes: (N, D); (N, T, D), every token a sample; (N, C, H, W) and (N, C, T, H, W), every
+    location, at every time, a sample.
     In ``eval()`` and under ``no_grad`` it does nothing. Raises ``ConfigError`` for weights that are
     negative or not finite, ``FeatureError`` for an input with fewer than 2 samples or features, and
     on the CPU for one that is not finite.

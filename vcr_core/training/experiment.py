@@ -108,7 +108,8 @@ def prepare(config: RunConfig, *, processes: int = 1) -> Experiment:
     add_projector(model, config.objective, seed=config.seed)
     model.to(device)
     if config.training.channels_last:
-        model.to(memory_format=torch.channels_last)
+        clips = len(data.train.images.shape) == 5
+        model.to(memory_format=torch.channels_last_3d if clips else torch.channels_last)
     if processes > 1 and device.type == "cuda":
         model = torch.nn.SyncBatchNorm.convert_sync_batchnorm(model)  # type: ignore[no-untyped-call]
     kept = config.training.averaging
@@ -164,6 +165,9 @@ def load_data(config: DataConfig, *, seed: int) -> Dataset:
         cache_folder=paths.data_folder(),
         hierarchy=config.hierarchy,
         workers=config.workers,
+        frames=config.frames,
+        stride=config.stride,
+        split=config.split,
     )
     if config.measured_on == "validation":
         data = measured_on_validation(data, seed=seed)
@@ -178,10 +182,9 @@ def build_model(config: ModelConfig, data: Dataset, *, source: str, seed: int) -
         raise ConfigError(
             f"expected one of {', '.join(data.class_names)}, got '{source}'", field="data.source"
         )
-    channels, height, width = data.train.images.shape[1:]
     model = models.build(
         config.name,
-        in_shape=(channels, height, width),
+        in_shape=tuple(data.train.images.shape[1:]),
         num_classes=len(data.class_names[source]),
         seed=seed,
         width=config.width,
@@ -212,7 +215,7 @@ def build_augmentation(
     amounts = config.augmentation
     if not amounts.is_on:
         return None
-    size = min(data.train.images.shape[2:])
+    size = min(data.train.images.shape[-2:])
     if amounts.crop_padding >= size:
         raise ConfigError(
             f"expected shifts below the {size} pixels of the images, got {amounts.crop_padding}",
@@ -346,6 +349,8 @@ def load_tasks(config: RunConfig, data: Dataset) -> list[TransferTask]:
         validation=config.data.measured_on == "validation",
         resize=config.data.resize,
         workers=config.data.workers,
+        stride=config.data.stride,
+        split=config.data.split,
     )
 
 

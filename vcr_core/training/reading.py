@@ -9,7 +9,6 @@ from torch import Tensor
 
 from vcr_core.config import RunConfig
 from vcr_core.datasets.batches import batch_indices
-from vcr_core.datasets.pictures import RandomPart
 from vcr_core.datasets.streaming import Following, Images, StreamedImages
 
 VIEWS = {"simclr": 2, "vicreg": 2}
@@ -29,9 +28,7 @@ def in_order(images: Images, config: RunConfig) -> Images:
             yield from batches[within if epoch == first else 0 :]
 
     amounts = config.augmentation
-    part = None
-    if amounts.smallest_crop < 1:
-        part = RandomPart(amounts.crop_size or images.shape[-1], amounts.smallest_crop)
+    part = images.random_part(amounts.smallest_crop, amounts.crop_size)
     views = VIEWS.get(config.objective.name, 1)
     images.follow(Following(rows_from, part, views=views, seed=config.seed))
     return images

@@ -12,6 +12,8 @@ from vcr_core.datasets.streaming import Images, parts_of
 from vcr_core.models import Model
 
 BATCH = 500
+#: Clips are larger than images: no more of them at a time than this holds, in bytes of float32.
+PART_BYTES = 300 << 20
 
 
 @contextmanager
@@ -32,8 +34,9 @@ def extract_features(model: Model, images: Images, *, batch_size: int = BATCH) -
 
     Batch-norm statistics, dropout, gradients and all random state stay as they are.
     """
+    size = max(1, min(batch_size, PART_BYTES // (4 * images.shape[1:].numel())))
     with frozen(model):
-        return torch.cat([model.features(part).float() for part in parts_of(images, batch_size)])
+        return torch.cat([model.features(part).float() for part in parts_of(images, size)])
 
 
 class FrozenFeatures:

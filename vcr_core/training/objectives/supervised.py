@@ -68,7 +68,7 @@ def cut_in(
     One rectangle a batch, of the image's proportions, wholly inside it. Source: Yun et al.,
     arXiv 1905.04899, section 3.1 (whose rectangle may leave the image).
     """
-    height, width = images.shape[2:]
+    height, width = images.shape[-2:]
     side = (1 - share) ** 0.5
     draws = np.random.default_rng((seed, step, 2))
     inside = rectangles(
