@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib import import_module
 from pathlib import Path
+from threading import Thread
 
 ROOT = Path(__file__).resolve().parents[1]
 if str(ROOT) not in sys.path:  # streamlit puts this file's folder on the path, not its parent
@@ -14,4 +18,18 @@ from starlette.middleware import Middleware  # noqa: E402
 
 from app.styled import StyledPages  # noqa: E402
 
-app = st.App(ROOT / "app" / "main.py", middleware=[Middleware(StyledPages)])
+FIRST_PAGE = "app.live_page"
+
+
+@asynccontextmanager
+async def ready_for_visitors(_server: object) -> AsyncIterator[None]:
+    """What the first page needs is imported while the first browser still loads its scripts."""
+    Thread(target=import_module, args=(FIRST_PAGE,), daemon=True).start()
+    yield
+
+
+app = st.App(
+    ROOT / "app" / "main.py",
+    middleware=[Middleware(StyledPages)],
+    lifespan=ready_for_visitors,
+)

@@ -6,9 +6,9 @@
 
 A viewer is a client that speaks the browser's protocol: it opens the lab page of a run, asks for
 the live part every second as the browser does, and reads all that comes back. Without --training
-another process writes a report of both twins of every pair each second. *Delivered*: the answer
-came within the second; a tick counts as fresh when it brought numbers. One result file collects the
-three.
+another process writes a report of both twins of every pair each second. The viewers' seconds begin
+at random moments, as those of browsers do. *Delivered*: the answer came within the second; a tick
+counts as fresh when it brought numbers. One result file collects the three.
 """
 
 from __future__ import annotations
@@ -60,6 +60,7 @@ class Viewer:
 
     url: str
     run: str
+    phase: float = 0.0  # seconds after the others' clocks at which this one's starts
     loaded: float | None = None
     milliseconds: list[float] = field(default_factory=list)
     asked: int = 0
@@ -76,6 +77,7 @@ class Viewer:
             await self._answer(to, self._request())
             self.loaded = time.monotonic() - start
             await ready.wait()
+            await asyncio.sleep(self.phase)
             until = time.monotonic() + seconds
             while time.monotonic() < until:
                 began = time.monotonic()
@@ -255,7 +257,9 @@ async def together(
     url: str, server: psutil.Process, runs: Sequence[str], seconds: float
 ) -> dict[str, Any]:
     """All viewers at the same time, the server watched beside them."""
-    viewers, watch = [Viewer(url, run) for run in runs], Watch(server)
+    clocks = np.random.default_rng(0).uniform(0, TICK_SECONDS, len(runs))
+    viewers = [Viewer(url, run, phase) for run, phase in zip(runs, clocks, strict=True)]
+    watch = Watch(server)
     ready = asyncio.Barrier(len(viewers) + 1)
     await _all(*(viewer.watch(seconds, ready) for viewer in viewers), watch.look(seconds, ready))
     waits = sorted(wait for viewer in viewers for wait in viewer.milliseconds)

@@ -108,10 +108,14 @@ class PanelPlot {
     this.chart = chart;
     this.resizer = new ResizeObserver(() => this.resize());
     this.resizer.observe(this.frame);
+    const margin = `${NEAR_PX}px`;
+    this.watcher = new IntersectionObserver(() => this.draw(), { rootMargin: margin, scrollMargin: margin });
+    this.watcher.observe(this.frame);
   }
 
   remove() {
     this.resizer.disconnect();
+    this.watcher.disconnect();
     this.view.later.delete(this);
     if (this.plotted) this.view.plotly.purge(this.plot);
     this.box.remove();
@@ -175,12 +179,16 @@ class PanelPlot {
     return bottom > -NEAR_PX && top < window.innerHeight + NEAR_PX;
   }
 
-  /** Draw what is new; a first drawing that nobody would see waits for its turn. */
+  /** Draw what is new. Where nobody would see it, a first drawing waits for its turn, another until
+   *  it comes into sight. */
   draw(mayWait = true) {
     if (!this.dirty) return;
     this.drawReadouts();
     if (!this.view.plotly || document.hidden || !this.frame.clientWidth) return;
-    if (mayWait && !this.plotted && !this.near) return this.view.drawLater(this);
+    if (mayWait && !this.near) {
+      if (!this.plotted) this.view.drawLater(this);
+      return;
+    }
     const traces = this.spec.traces.map((trace) => this.filled(trace));
     const empty = !traces.some((trace) => trace.x?.length || trace.z?.length);
     this.waiting.hidden = !empty;
@@ -233,7 +241,9 @@ class PanelPlot {
       const y = array?.rows[0] ?? [];
       return { ...drawing, x: y.map((_, index) => index + 1), y };
     }
-    return { ...drawing, ...(this.view.numbers.series.get(trace.source) ?? { x: [], y: [] }) };
+    const series = this.view.numbers.series.get(trace.source) ?? { x: [], y: [] };
+    if (series.x.length > this.view.page.most_dots) drawing.mode = "lines";
+    return { ...drawing, ...series };
   }
 
   /** An array at the step shown; the nearest older one stands in while it is on its way. */

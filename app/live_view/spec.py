@@ -11,7 +11,13 @@ from app.live_view.words import WORDS, translated_chart, translated_run
 from app.texts import language, tr, translator
 from app.tips import tips_spec
 from vcr_core.figures import ArrayKey, Chart, Panel, Readout, RunLine, SeriesKey, Trace
-from vcr_core.figures.drawing import describe, draw_layout, draw_trace, shows_steps
+from vcr_core.figures.drawing import (
+    MOST_DOTS,
+    describe,
+    draw_layout,
+    draw_trace,
+    shows_steps,
+)
 from vcr_core.figures.theme import THEMES
 from vcr_core.store import Run
 from vcr_core.verdicts import SENTENCES
@@ -95,6 +101,7 @@ def page_spec(view: View, known: Iterable[Chart] = ()) -> dict[str, Any]:
         "network": _network_spec(view.network) if view.network else None,
         "choices": [_choice_spec(choice) for choice in view.choices],
         "step": view.step,
+        "most_dots": MOST_DOTS,
     }
 
 

@@ -11,8 +11,9 @@ import pytest
 
 pytest.importorskip("playwright")
 from feeder import LAYERS, Feeder
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, ViewportSize, expect
 from servers import Servers
+from test_main_job import wait_until
 
 from vcr_core.figures import read_history
 from vcr_core.store import Report, open_store
@@ -22,6 +23,7 @@ SCRIPT = Path(__file__).parent / "live_view_app.py"
 PATIENCE_MS = 30_000
 WATCHED_SECONDS = 20.0
 PLOTS = 15
+ALL_IN_SIGHT: ViewportSize = {"width": 1280, "height": 4500}  # what is out of sight is not drawn
 
 WATCH_FOR_REBUILDS = """root => {
     const chart = '.chart, .panel, .plot, .plot-container, .svg-container, .main-svg';
@@ -108,6 +110,7 @@ def view(url: str, browser_page: Page, feeder: Feeder) -> Locator:
 def test_updates_extend_the_charts_without_rebuilding_any(
     view: Locator, browser_page: Page, feeder: Feeder
 ) -> None:
+    browser_page.set_viewport_size(ALL_IN_SIGHT)
     view.evaluate(WATCH_FOR_REBUILDS)
     zoom(browser_page, "loss/task")
     zoomed = x_range(browser_page, "loss/task")
@@ -197,11 +200,27 @@ def test_a_hidden_run_stays_hidden_through_updates(
 ) -> None:
     visible = "plot => plot.data.map(trace => trace.visible)"
     loss = browser_page.locator("[data-panel='loss/task'] .plot")
+    loss.scroll_into_view_if_needed()
     assert loss.evaluate(visible) == [True, True]
     view.get_by_role("button", name="without VCR", exact=True).click()
     feeder.report()
     expect_complete(view, feeder)
     assert loss.evaluate(visible) == [False, True]
+
+
+def test_a_chart_out_of_sight_is_drawn_when_it_comes_into_sight(
+    view: Locator, browser_page: Page, feeder: Feeder
+) -> None:
+    points = "plot => plot.data[0].x.length"
+    loss = browser_page.locator("[data-panel='loss/task'] .plot")
+    before, draws = loss.evaluate(points), fact(view, "draws")
+    for _ in range(3):
+        feeder.report()
+    expect_complete(view, feeder)
+    assert fact(view, "draws") > draws
+    assert loss.evaluate(points) == before
+    loss.scroll_into_view_if_needed()
+    wait_until(lambda: loss.evaluate(points) == before + 3)
 
 
 def test_charts_follow_the_page_from_light_to_dark(view: Locator, browser_page: Page) -> None:

@@ -49,6 +49,7 @@ def view(url: str, browser_page: Page) -> Locator:
     expect(live.locator("[data-chart='covariance'] .plot-container")).to_have_count(
         2, timeout=PATIENCE_MS
     )
+    live.locator("[data-chart='covariance']").scroll_into_view_if_needed()
     return live
 
 

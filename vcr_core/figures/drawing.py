@@ -18,6 +18,7 @@ from vcr_core.figures.theme import FONT
 Drawing = dict[str, Any]
 
 LABELLED_MARKS = 2
+MOST_DOTS = 40  # of a line; more run into each other, and cost the browser more than all else
 
 
 def draw_trace(trace: Trace, *, compact: bool = False) -> Drawing:

@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vcr_core.figures.drawing import as_text, draw_layout, draw_marks, draw_trace, shows_steps
+from vcr_core.figures.drawing import (
+    MOST_DOTS,
+    as_text,
+    draw_layout,
+    draw_marks,
+    draw_trace,
+    shows_steps,
+)
 from vcr_core.figures.history import Array, History, Series, colour_limit
 from vcr_core.figures.parts import ArrayKey, Chart, Panel, SeriesKey, Trace
 from vcr_core.figures.theme import FONT, THEMES, Theme, ThemeName, resolve
@@ -93,6 +100,8 @@ def _filled(trace: Trace, chart: Chart, history: History, palette: Theme) -> dic
     drawing: dict[str, Any] = resolve(draw_trace(trace), palette)
     if isinstance(trace.source, SeriesKey):
         series = history.series.get(trace.source, Series())
+        if trace.dots and len(series.steps) > MOST_DOTS:
+            drawing["mode"] = "lines"
         return drawing | {"x": series.steps, "y": series.values}
     array = history.arrays.get(trace.source)
     if array is None:
