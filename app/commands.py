@@ -52,6 +52,11 @@ class Move:
     step: int | None = None
     reason: str = ""
 
+    @property
+    def is_pending(self) -> bool:
+        """Whether nobody has done or refused it yet."""
+        return self.state in {"requested", "planned"}
+
 
 def send(runs: Sequence[Run], kind: CommandKind, payload: Mapping[str, Any] | None = None) -> None:
     """Ask something of a run, or the same of both twins, who do it at the same step."""

@@ -31,10 +31,12 @@ from app.more_controls import more_controls
 from app.share_panel import share_panel
 from app.state import Watched, find_watched, lab_store
 from app.texts import plain, tr
+from app.turns import in_turn
 from vcr_core.config import RunConfig, fields, get_value
 from vcr_core.store import CommandKind, Run
 
 STATUS_SECONDS = 0.5
+IDLE_STATUS_SECONDS = 2.0  # nobody waits for anything here: only a knob turned elsewhere is news
 WEIGHTS = (0.0, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0)
 RATES = (1e-5, 3e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1)
 BECAME = {
@@ -51,12 +53,12 @@ KNOBS = {
 
 
 def controls(watched: Watched) -> None:
-    """The bar; knobs and what became of them as long as the run is not over."""
+    """The bar; knobs and what became of them as long as the run is not over.
+
+    Whoever asks for something here draws the bar anew, and is told soon what became of it.
+    """
     with st.container(key="controls"):
         st.fragment(guarded(_bar, quiet=True))(watched.main.id)
-        if not watched.is_over:
-            status = guarded(_status, quiet=True)
-            st.fragment(status, run_every=STATUS_SECONDS)(watched.main.id)
 
 
 def _bar(run_id: str) -> None:
@@ -72,6 +74,11 @@ def _bar(run_id: str) -> None:
             for column, (field, grid) in zip(st.columns(len(KNOBS)), KNOBS.items(), strict=True):
                 with column:
                     _knob(watched, live, field, grid)
+    if not watched.is_over:
+        waits = any(move.is_pending for move in moves(watched))
+        status = guarded(in_turn(_status), quiet=True)
+        every = STATUS_SECONDS if waits else IDLE_STATUS_SECONDS
+        st.fragment(status, run_every=every)(run_id)
 
 
 def _status(run_id: str) -> None:

@@ -20,6 +20,7 @@ from app.right_and_wrong import twins_images
 from app.state import Watched, find_watched, lab_store
 from app.texts import plain, tr
 from app.texts.errors import told
+from app.turns import in_turn
 from app.words import NAMES, pair_summary, progress_line, single_summary
 from vcr_core.datasets.catalog import chance
 from vcr_core.figures import (
@@ -64,7 +65,7 @@ def show_run(watched: Watched) -> None:
         advice_panel(watched)
     tick = TICK_SECONDS if all(run.step for run in watched.runs) else FIRST_TICK_SECONDS
     every = None if watched.is_over else tick
-    st.fragment(guarded(_live), run_every=every)(watched.main.id, _states(watched))
+    st.fragment(guarded(in_turn(_live)), run_every=every)(watched.main.id, _states(watched))
     if all(run.step for run in watched.runs):
         _download(watched)
         export_menu(watched.runs, key="lab:export")

@@ -29,6 +29,8 @@ from vcr_core.store import Report, RunState, Store, open_store
 
 DEFAULT_OUTPUT = Path(__file__).parents[1] / "docs" / "results" / "page_tick.json"
 QUANTILES = ("std_q05", "std_q25", "std_q50", "std_q75", "std_q95")
+OF_A_LAYER = ("rms_correlation", "active_hinges", "effective_rank", "gradient_ratio")
+FEATURES, SAMPLES = 64, 8192
 STEPS = 460
 
 
@@ -91,16 +93,23 @@ def measure(store: Store, ticks: int) -> list[float]:
 
 
 def report(config: RunConfig, step: int, random: np.random.Generator) -> Report:
-    """One report as a run writes it."""
+    """One report as a run writes it: the same numbers and arrays, of random features."""
     layers = config.layer_names
     names = ["loss/task", "loss/penalty", "loss/variance", "loss/covariance", "source/accuracy"]
-    names += [f"transfer/{target}" for target in config.targets] + ["features/effective_rank"]
-    names += [f"layer/{layer}/{name}" for layer in layers for name in QUANTILES]
-    names += [f"layer/{layer}/rms_correlation" for layer in layers]
-    arrays = {
-        (layer, "covariance"): random.normal(size=(64, 64)).astype(np.float32) for layer in layers
-    }
-    return Report(step, {name: float(random.random()) for name in names}, arrays)
+    names += ["optimizer/learning_rate", "features/effective_rank"]
+    names += ["regularizer/variance_weight", "regularizer/covariance_weight"]
+    names += [f"transfer/{target}" for target in config.targets]
+    names += [f"layer/{layer}/{name}" for layer in layers for name in (*QUANTILES, *OF_A_LAYER)]
+    numbers = {name: float(random.random()) for name in names}
+    numbers |= {f"layer/{layer}/count": SAMPLES for layer in layers}
+    arrays: dict[tuple[str, str], np.ndarray] = {}
+    for layer in layers:
+        features = random.normal(size=(2 * FEATURES, FEATURES))
+        covariance = np.cov(features.T)
+        arrays[layer, "covariance"] = covariance.astype(np.float32)
+        arrays[layer, "std"] = np.sqrt(covariance.diagonal()).astype(np.float32)
+        arrays[layer, "spectrum"] = np.linspace(1, 0, FEATURES, dtype=np.float32)
+    return Report(step, numbers, arrays)
 
 
 if __name__ == "__main__":

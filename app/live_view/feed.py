@@ -16,7 +16,7 @@ from typing import Any
 
 from app.live_view.packing import Message, packed, packed_frame, rounded
 from app.live_view.spec import Network, View, page_spec, source_id
-from app.texts import language, tr
+from app.texts import language, tr, translator
 from vcr_core.figures import (
     START,
     ArrayKey,
@@ -109,9 +109,10 @@ class Feed:
         if self._layers is None or self._layers[0] != shown:
             self._layers = shown, LayerReader(network.runs)
         message: Message = {}
+        say = translator()
         for frame in self._layers[1].news(store):
             name = f"{frame.run}:{frame.layer}"
-            message.setdefault(name, []).append(packed_frame(frame))
+            message.setdefault(name, []).append(packed_frame(frame, say))
         return message
 
     def _series(self, news: History) -> Message:
@@ -133,7 +134,7 @@ def past(charts: Iterable[Chart], steps: Iterable[int], store: Store) -> list[Me
     keys = [
         source
         for source in sorted(s for s in sources if isinstance(s, ArrayKey))
-        if source.kind not in {"order", "std_histogram"}
+        if source.kind != "order"
     ]
     return [
         {"source": source_id(key), "asked": step, **packed(key, array)}

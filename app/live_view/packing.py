@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from app.texts import tr
 from vcr_core.figures import ArrayKey, Frame
 from vcr_core.figures.history import Array, colour_limit
 from vcr_core.verdicts import sentence
 
 Message = dict[str, Any]
+
+
+@cache
+def lower_triangle(size: int) -> tuple[NDArray[np.intp], ...]:
+    """Places of the lower triangle of a matrix, row by row."""
+    return np.tril_indices(size)
 
 
 def rounded(value: float) -> float:
@@ -32,7 +39,7 @@ def packed(key: ArrayKey, array: Array) -> Message:
     shape = list(values.shape)
     symmetric = _is_symmetric(values)
     if symmetric:
-        values = values[np.tril_indices(len(values))]
+        values = values[lower_triangle(len(values))]
     kind = np.dtype("<i1" if array.steps else "<i2")
     most = np.iinfo(kind).max
     finite = np.isfinite(values)
@@ -57,10 +64,12 @@ def _is_symmetric(values: NDArray[np.float64]) -> bool:
     return square and np.array_equal(values, values.T, equal_nan=True)
 
 
-def packed_frame(frame: Frame) -> Message:
-    """A frame in about 700 bytes: its map as the int8 lower triangle, verdicts as sentences."""
+def packed_frame(frame: Frame, say: Callable[[str], str]) -> Message:
+    """A frame in about 700 bytes: its map as the int8 lower triangle, verdicts as sentences that
+    ``say`` puts into the visitor's language.
+    """
     size = len(frame.thumbnail)
-    triangle = np.round(127 * np.nan_to_num(frame.thumbnail[np.tril_indices(size)]))
+    triangle = np.round(127 * np.nan_to_num(frame.thumbnail[lower_triangle(size)]))
     return {
         "step": frame.step,
         "features": frame.features,
@@ -69,5 +78,5 @@ def packed_frame(frame: Frame) -> Message:
         "map": base64.b64encode(triangle.astype(np.int8).tobytes()).decode("ascii"),
         "spread": [round(float(share), 3) for share in frame.spread],
         "spectrum": [round(float(value), 2) for value in frame.spectrum],
-        "verdicts": [[verdict.grade, sentence(verdict, tr)] for verdict in frame.verdicts],
+        "verdicts": [[verdict.grade, sentence(verdict, say)] for verdict in frame.verdicts],
     }

@@ -200,12 +200,12 @@ def test_a_hidden_run_stays_hidden_through_updates(
 ) -> None:
     visible = "plot => plot.data.map(trace => trace.visible)"
     loss = browser_page.locator("[data-panel='loss/task'] .plot")
-    loss.scroll_into_view_if_needed()
     assert loss.evaluate(visible) == [True, True]
     view.get_by_role("button", name="without VCR", exact=True).click()
     feeder.report()
     expect_complete(view, feeder)
-    assert loss.evaluate(visible) == [False, True]
+    loss.scroll_into_view_if_needed()
+    wait_until(lambda: loss.evaluate(visible) == [False, True])
 
 
 def test_a_chart_out_of_sight_is_drawn_when_it_comes_into_sight(

@@ -12,7 +12,7 @@ pytest.importorskip("playwright")
 from feeder import LAYERS, REPORT_EVERY, Feeder
 from playwright.sync_api import Locator, Page, expect
 from servers import Servers
-from test_no_rebuild import PATIENCE_MS, SCRIPT, WATCH_FOR_REBUILDS
+from test_no_rebuild import PATIENCE_MS, PLOTS, SCRIPT, WATCH_FOR_REBUILDS
 
 from vcr_core.figures import ArrayKey, read_past
 from vcr_core.store import open_store
@@ -49,6 +49,7 @@ def view(url: str, browser_page: Page) -> Locator:
     expect(live.locator("[data-chart='covariance'] .plot-container")).to_have_count(
         2, timeout=PATIENCE_MS
     )
+    expect(live).to_have_attribute("data-plots", str(PLOTS), timeout=PATIENCE_MS)
     live.locator("[data-chart='covariance']").scroll_into_view_if_needed()
     return live
 
@@ -78,7 +79,7 @@ def test_slider_and_keys_move_every_matrix_and_live_follows_again(
     slider.press("Home")
     expect_step(view, feeder, 0)
     expect(view).to_have_attribute("data-step", "0")
-    view.locator("h3").first.click()
+    view.locator("[data-chart='covariance'] h3").click()
     browser_page.keyboard.press("ArrowRight")
     expect_step(view, feeder, REPORT_EVERY)
     assert view.locator(".now:visible").count() >= len(("accuracy", "spread", "loss"))

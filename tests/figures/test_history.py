@@ -10,12 +10,14 @@ from vcr_core.figures import (
     ArrayKey,
     SeriesKey,
     covariance_chart,
+    histogram_chart,
     loss_chart,
     rank_chart,
     read_history,
     run_lines,
     spread_chart,
 )
+from vcr_core.figures.derived import spread_histogram
 from vcr_core.figures.history import colour_limit, correlation
 from vcr_core.store import CommandKind, Report, Store
 
@@ -102,6 +104,27 @@ def test_only_the_newest_matrix_is_read_and_only_once(store: Store, run: str) ->
     assert array.step == 2
     np.testing.assert_array_equal(array.values, np.full((2, 2), 2.0))
     assert read_history(store, charts, history.cursor).arrays == {}
+
+
+def test_a_timeline_read_piece_by_piece_is_the_one_read_at_once(store: Store, run: str) -> None:
+    charts = [histogram_chart(run_lines([store.run(run)]), "a", target=1.0, total_steps=300)]
+    key, random = ArrayKey(run, "a", "std_histogram"), np.random.default_rng(0)
+    pieces = read_history(store, charts)
+    assert pieces.arrays == {}
+    for step in range(0, 600, 2):
+        std = random.uniform(0, 2, size=16).astype(np.float32)
+        store.write_reports(run, [Report(step, {}, {("a", "std"): std})], progress={"step": step})
+        if 100 < step < 300:  # nobody looks for a while
+            continue
+        news = read_history(store, charts, pieces.cursor)
+        assert len(news.arrays[key].values) == len(news.arrays[key].steps) <= 60
+        pieces.extend(news)
+    whole = read_history(store, charts).arrays[key]
+    assert whole.steps == pieces.arrays[key].steps
+    np.testing.assert_array_equal(whole.values, pieces.arrays[key].values)
+    np.testing.assert_allclose(whole.values.sum(axis=1), 1.0, rtol=1e-6)
+    np.testing.assert_array_equal(whole.values[-1], spread_histogram(std))
+    assert read_history(store, charts, pieces.cursor).arrays == {}
 
 
 def test_correlation_agrees_with_numpy() -> None:

@@ -54,7 +54,7 @@ def test_the_backlog_of_a_long_run_is_thinned_and_ends_with_the_newest(
     for step in range(100):
         write(store, run, step)
     steps = sorted({frame.step for frame in LayerReader([store.run(run)]).news(store)})
-    assert (len(steps), steps[0], steps[-1]) == (60, 0, 99)
+    assert (len(steps), steps[0], steps[-1]) == (51, 0, 99)
 
 
 def test_verdicts_follow_the_numbers_of_their_own_step(store: Store, run: str) -> None:
@@ -87,6 +87,9 @@ def test_a_layers_own_weights_count_where_it_has_some(store: Store, run: str) ->
 
 
 def test_a_histogram_counts_every_feature_once_the_widest_in_the_last_bin() -> None:
+    std = np.random.default_rng(0).uniform(0, 3, size=1000).astype(np.float32)
+    counts, _ = np.histogram(np.minimum(std, 1.999), bins=BINS, range=(0.0, 2.0))
+    np.testing.assert_allclose(spread_histogram(std), counts / 1000, atol=1e-6)
     shares = spread_histogram(np.array([0.0, 1.0, 1.0, 50.0], dtype=np.float32))
     assert shares.shape == (BINS,)
     assert (shares[0], shares[BINS // 2], shares[-1]) == (0.25, 0.5, 0.25)
@@ -116,3 +119,15 @@ def test_thumbnails_and_spectra_are_small_and_finite() -> None:
 
 def test_thinning_keeps_few_steps_as_they_are() -> None:
     assert thinned([3, 9, 12]) == [3, 9, 12]
+    assert thinned([]) == []
+
+
+def test_what_thinning_leaves_out_once_stays_out() -> None:
+    before: set[int] = set()
+    for count in range(1, 700):
+        chosen = thinned(range(count))
+        assert len(chosen) <= 60
+        assert (chosen[0], chosen[-1]) == (0, count - 1)
+        assert max(np.diff(chosen), default=1) <= max(1, count // 25)
+        assert set(chosen) <= before | {count - 1}
+        before = set(chosen)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vcr_core.figures.parts import ArrayKey
-from vcr_core.store import Store
+from vcr_core.store import Snapshot, Store
 
 Floats = NDArray[np.float32]
 
@@ -51,22 +53,62 @@ def cluster_order(covariance: Floats) -> Floats:
 
 def spread_histogram(std: Floats, *, widest: float = WIDEST_SPREAD) -> Floats:
     """Shares of the features (BINS,) by their standard deviation, from 0 to ``widest``."""
-    finite = np.minimum(std[np.isfinite(std)], np.float32(widest * (1 - 1e-6)))
-    counts, _ = np.histogram(finite, bins=BINS, range=(0.0, widest))
+    finite = np.clip(std[np.isfinite(std)], 0.0, widest).astype(np.float64)
+    places = np.minimum((finite * (BINS / widest)).astype(np.int64), BINS - 1)
+    counts = np.bincount(places, minlength=BINS)
     return (counts / max(len(std), 1)).astype(np.float32)
 
 
-def spread_over_time(store: Store, key: ArrayKey) -> tuple[tuple[int, ...], Floats]:
-    """Steps (S,) and histograms (S, BINS) of a layer's standard deviations, thinned to 60 steps."""
-    steps = thinned(store.snapshot_steps(key.run, key.layer, "std"))
-    kept = store.snapshots(key.run, kinds=["std"], layers=[key.layer], steps=steps)
-    rows = [spread_histogram(snapshot.values) for snapshot in kept]
-    return tuple(snapshot.step for snapshot in kept), np.stack(rows)
+@dataclass(frozen=True)
+class Spreads:
+    """Histograms of a layer's standard deviations over time, and how far they were read.
+
+    ``after``  row of the last snapshot
+    ``steps``  of all snapshots so far
+    ``rows``   the histogram (BINS,) of each shown step
+    """
+
+    after: int = 0
+    steps: tuple[int, ...] = ()
+    rows: Mapping[int, Floats] = field(default_factory=dict)
+
+    def table(self) -> tuple[tuple[int, ...], Floats]:
+        """The shown steps (S,) and their histograms (S, BINS)."""
+        return tuple(self.rows), np.stack(list(self.rows.values()))
+
+    def extended(self, new: Sequence[Snapshot]) -> Spreads:
+        """These and newer snapshots."""
+        rows = {**self.rows, **{each.step: spread_histogram(each.values) for each in new}}
+        steps = tuple(dict.fromkeys([*self.steps, *(each.step for each in new)]))
+        after = new[-1].id if new else self.after
+        return Spreads(after, steps, {step: rows[step] for step in thinned(steps) if step in rows})
 
 
-def thinned(steps: list[int], most: int = MOST_STEPS) -> list[int]:
-    """At most so many of the steps, evenly spaced, the first and the last among them."""
-    if len(steps) <= most:
-        return steps
-    places = np.linspace(0, len(steps) - 1, most).round().astype(int)
-    return [steps[place] for place in places]
+NOTHING_YET = Spreads()
+
+
+def spread_over_time(store: Store, key: ArrayKey, known: Spreads = NOTHING_YET) -> Spreads:
+    """What was known, and what the store has kept since; thinned to 60 steps.
+
+    A run of a thousand steps costs no more here than one of ten: only what is new is read.
+    """
+    start = known
+    wanted = None
+    if not known.steps:
+        steps = store.snapshot_steps(key.run, key.layer, "std")
+        start, wanted = replace(known, steps=tuple(steps)), thinned(steps)
+    new = store.snapshots(
+        key.run, kinds=["std"], layers=[key.layer], steps=wanted, after=known.after
+    )
+    return start.extended(new)
+
+
+def thinned(steps: Sequence[int], most: int = MOST_STEPS) -> list[int]:
+    """At most so many of the steps, evenly spaced, the first and the last among them.
+
+    Every second, fourth, eighth … is taken, so that what is left out once stays out.
+    """
+    stride = 1
+    while math.ceil(len(steps) / stride) >= max(most, 2) and len(steps) > most:
+        stride *= 2
+    return list(dict.fromkeys([*steps[::stride], *steps[-1:]]))

@@ -14,7 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vcr_core.config import as_text, split_name, title_of
-from vcr_core.figures.derived import KEPT_AS, cluster_order, correlation, spread_over_time
+from vcr_core.figures.derived import (
+    KEPT_AS,
+    NOTHING_YET,
+    Spreads,
+    cluster_order,
+    correlation,
+    spread_over_time,
+)
 from vcr_core.figures.parts import ArrayKey, Chart, SeriesKey
 from vcr_core.store import Command, CommandKind, Snapshot, Store
 
@@ -67,14 +74,19 @@ class Mark:
 
 @dataclass(frozen=True)
 class Cursor:
-    """How far a reader has come: which names up to which row, which arrays up to which row."""
+    """How far a reader has come: which names up to which row, which arrays up to which row.
+
+    Timelines, which grow by a row, come with it (``spreads``).
+    """
 
     metrics: Mapping[str, int] = field(default_factory=dict)
     names: frozenset[SeriesKey] = frozenset()
     arrays: Mapping[ArrayKey, int] = field(default_factory=dict)
+    spreads: Mapping[ArrayKey, Spreads] = field(default_factory=dict)
 
 
 START = Cursor()
+FEW = 64  # snapshots that are read in one go, though only the newest of each kind is shown
 
 
 @dataclass
@@ -115,10 +127,14 @@ def read_history(store: Store, charts: Sequence[Chart], cursor: Cursor = START) 
     for run in runs:
         ends[run] = _read_series(store, run, wanted, cursor, history)
     seen = {key: cursor.arrays.get(key, 0) for key in arrays}
-    for key in arrays:
-        seen[key] = _read_array(store, key, seen[key], history)
+    spreads = {key: cursor.spreads[key] for key in arrays if key in cursor.spreads}
+    for run in runs:
+        keys = [key for key in arrays if key.run == run]
+        news = _news(store, keys, seen)
+        for key in keys:
+            seen[key] = _read_array(store, key, seen[key], news, history, spreads)
     history.marks = _marks(command for run in runs for command in store.commands(run))
-    history.cursor = Cursor(ends, wanted, seen)
+    history.cursor = Cursor(ends, wanted, seen, spreads)
     return history
 
 
@@ -139,36 +155,79 @@ def _read_series(
     return max((row.id for row in rows), default=end)
 
 
-def _read_array(store: Store, key: ArrayKey, after: int, history: History) -> int:
+def _news(
+    store: Store, keys: Sequence[ArrayKey], seen: Mapping[ArrayKey, int]
+) -> list[Snapshot] | None:
+    """A run's snapshots since all of the keys were read, in one go; None where these are many."""
+    after = min((seen[key] for key in keys), default=0)
+    if not after:
+        return None
+    kinds = sorted({KEPT_AS.get(key.kind, key.kind) for key in keys})
+    layers = sorted({key.layer for key in keys})
+    run = keys[0].run
+    news = store.snapshots(run, kinds=kinds, layers=layers, after=after, limit=FEW)
+    return news if len(news) < FEW else None
+
+
+def _read_array(  # noqa: PLR0917
+    store: Store,
+    key: ArrayKey,
+    after: int,
+    news: list[Snapshot] | None,
+    history: History,
+    spreads: dict[ArrayKey, Spreads],
+) -> int:
+    """Read a newer array into ``history``, of a timeline also into ``spreads``."""
     kept = KEPT_AS.get(key.kind, key.kind)
-    snapshot = store.latest_snapshot(key.run, key.layer, kept, after=after)
+    own = None
+    if news is not None:
+        own = [each for each in news if (each.layer, each.kind) == (key.layer, kept)]
+        own = [each for each in own if each.id > after]
+    if key.kind == "std_histogram":
+        known = spreads.get(key, NOTHING_YET)
+        spreads[key] = (
+            known.extended(own) if own is not None else spread_over_time(store, key, known)
+        )
+        if spreads[key].after > known.after:
+            history.arrays[key] = _timeline(spreads[key])
+        return spreads[key].after
+    if own is None:
+        snapshot = store.latest_snapshot(key.run, key.layer, kept, after=after)
+    else:
+        snapshot = own[-1] if own else None
     if snapshot is None:
         return after
-    history.arrays[key] = as_array(store, key, snapshot)
+    history.arrays[key] = as_array(key, snapshot)
     return snapshot.id
 
 
+def _timeline(spreads: Spreads) -> Array:
+    steps, rows = spreads.table()
+    return Array(steps[-1], rows, steps)
+
+
 def read_past(store: Store, keys: Iterable[ArrayKey], step: int) -> dict[ArrayKey, Array]:
-    """The arrays as they were at a step; those that were not kept by then are left out."""
+    """The arrays as they were at a step; those that were not kept by then are left out, and so are
+    timelines, which show all steps at once.
+    """
     found = {}
     for key in keys:
+        if key.kind == "std_histogram":
+            continue
         kept = KEPT_AS.get(key.kind, key.kind)
         snapshot = store.latest_snapshot(key.run, key.layer, kept, step=step)
         if snapshot is not None:
-            found[key] = as_array(store, key, snapshot)
+            found[key] = as_array(key, snapshot)
     return found
 
 
-def as_array(store: Store, key: ArrayKey, snapshot: Snapshot) -> Array:
+def as_array(key: ArrayKey, snapshot: Snapshot) -> Array:
     """What a chart shows of a snapshot."""
     match key.kind:
         case "correlation":
             return Array(snapshot.step, correlation(snapshot.values))
         case "order":
             return Array(snapshot.step, cluster_order(snapshot.values))
-        case "std_histogram":
-            steps, rows = spread_over_time(store, key)
-            return Array(snapshot.step, rows, steps)
         case _:
             return Array(snapshot.step, snapshot.values)
 

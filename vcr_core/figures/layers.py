@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -74,7 +75,9 @@ class LayerReader:
         steps = None
         if not cursor.snapshots:
             steps = thinned(store.snapshot_steps(run.id, layers[-1], "std"))
-        kept = store.snapshots(run.id, kinds=KINDS, steps=steps, after=cursor.snapshots)
+        kept = store.snapshots(
+            run.id, layers=layers, kinds=KINDS, steps=steps, after=cursor.snapshots
+        )
         if not kept:
             return []
         cursor.snapshots = kept[-1].id
@@ -85,7 +88,7 @@ class LayerReader:
         frames = [
             self._frame(run.id, layer, step, found)
             for (step, layer), found in arrays.items()
-            if layer in layers and set(found) == set(KINDS)
+            if set(found) == set(KINDS)
         ]
         cursor.numbers = {s: n for s, n in cursor.numbers.items() if s > kept[-1].step}
         return frames
@@ -155,5 +158,6 @@ def spectrum_profile(eigenvalues: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.asarray(np.log10(shares), dtype=np.float32)
 
 
+@cache
 def _evenly(count: int, most: int) -> NDArray[np.int64]:
     return np.linspace(0, count - 1, min(count, most)).round().astype(np.int64)

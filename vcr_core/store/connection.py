@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -45,6 +46,7 @@ class Connected:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        self._held = threading.local()
         self.url = engine.url.render_as_string(hide_password=False)
         self.shown = shown(engine.url)
 
@@ -65,14 +67,36 @@ class Connected:
                 time.sleep(0.1)
 
     @contextmanager
+    def one_connection(self) -> Iterator[None]:
+        """All that this thread reads inside is read over one connection.
+
+        For readers that ask much and often: threads that ask for a connection at the same time wait
+        for each other, each time.
+
+        Raises:
+            StoreError: the database does not answer.
+        """
+        with translated(self._engine.url), self._connect() as connection:
+            self._held.connection = connection
+            try:
+                yield
+            finally:
+                del self._held.connection
+
+    @contextmanager
     def _reading(self) -> Iterator[Connection]:
         """A connection to read with.
 
         Raises:
             StoreError: the database does not answer.
         """
-        with translated(self._engine.url), self._connect() as connection:
-            yield connection
+        held = getattr(self._held, "connection", None)
+        with translated(self._engine.url):
+            if held is not None:
+                yield held
+                return
+            with self._connect() as connection:
+                yield connection
 
     @contextmanager
     def _writing(self, run_id: str | None = None) -> Iterator[Connection]:
