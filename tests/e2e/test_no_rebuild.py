@@ -21,7 +21,7 @@ from vcr_core.store import Report, open_store
 pytestmark = pytest.mark.browser
 SCRIPT = Path(__file__).parent / "live_view_app.py"
 PATIENCE_MS = 30_000
-WATCHED_SECONDS = 20.0
+WATCHED_SECONDS = 12.0
 PLOTS = 15
 ALL_IN_SIGHT: ViewportSize = {"width": 1280, "height": 4500}  # what is out of sight is not drawn
 

@@ -55,7 +55,7 @@ def one_of_several(rank: int, world: int, folder: str) -> None:
     distributed.destroy_process_group()
 
 
-@pytest.mark.parametrize("world", [2, 4])
+@pytest.mark.parametrize("world", [2, pytest.param(4, marks=pytest.mark.slow)])
 def test_several_processes_have_the_gradient_of_one_on_the_union_of_their_batches(
     world: int, tmp_path: Path
 ) -> None:

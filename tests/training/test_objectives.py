@@ -123,7 +123,7 @@ def test_vicregs_loss_and_gradient_are_lightlys() -> None:
     torch.testing.assert_close(gradients[0], gradients[1], rtol=1e-4, atol=1e-6)
 
 
-@pytest.mark.parametrize("name", ["simclr", "vicreg"])
+@pytest.mark.parametrize("name", ["simclr", pytest.param("vicreg", marks=pytest.mark.slow)])
 def test_a_run_without_labels_lowers_its_loss_and_repeats_exactly(
     small_config: RunConfig, name: str
 ) -> None:
