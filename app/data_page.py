@@ -54,7 +54,7 @@ def data_page() -> None:
         samples, about = st.columns([7, 3], gap="large")
         with about:
             facts(choice)
-        with samples:
+        with samples, st.container(key="data-pictures"):
             _pictures(choice, about)
     except StoreError as error:
         st.error(plain(told(error)), icon=":material/error:")
