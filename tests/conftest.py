@@ -28,6 +28,15 @@ def lab_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return home
 
 
+@pytest.fixture(autouse=True)
+def main_module(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`__main__` as it was, after every test.
+
+    AppTest leaves its script there, and processes that a later test spawns would run it.
+    """
+    monkeypatch.setitem(sys.modules, "__main__", sys.modules["__main__"])
+
+
 @pytest.fixture
 def store(lab_home: Path) -> Iterator[Store]:
     """An empty store in the test's own folder."""
