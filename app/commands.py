@@ -43,6 +43,15 @@ def asked_to_pause(run: Run) -> bool:
     return bool(asked) and asked[-1] is not CommandKind.RESUME
 
 
+def asked(run: Run) -> tuple[tuple[int, str], ...]:
+    """What persons asked of a run, and what became of it: ids and states."""
+    return tuple(
+        (command.id, command.state)
+        for command in lab_store().commands(run.id)
+        if command.source is CommandSource.PERSON
+    )
+
+
 @dataclass(frozen=True)
 class Move:
     """One thing that was asked, in words, and what became of it."""
@@ -53,9 +62,9 @@ class Move:
     reason: str = ""
 
     @property
-    def is_pending(self) -> bool:
-        """Whether nobody has done or refused it yet."""
-        return self.state in {"requested", "planned"}
+    def is_awaited(self) -> bool:
+        """Whether it will be done or refused in a moment; what is planned takes its time."""
+        return self.state == "requested"
 
 
 def send(runs: Sequence[Run], kind: CommandKind, payload: Mapping[str, Any] | None = None) -> None:

@@ -2,7 +2,8 @@
 
 The bar stays in sight while the page scrolls, also when the run is over. Its knobs and buttons are
 a fragment of their own, so that a move costs no more than a command; the line below says what
-became of what was asked.
+became of what was asked, and looks twice a second as long as somebody waits. What was asked
+elsewhere, the live part finds when it reads the run (:func:`is_behind`).
 """
 
 from __future__ import annotations
@@ -12,8 +13,8 @@ import streamlit as st
 from app import links
 from app.commands import (
     Move,
+    asked,
     asked_to_pause,
-    current_value,
     follow,
     last_move,
     live_settings,
@@ -36,7 +37,7 @@ from vcr_core.config import RunConfig, fields, get_value
 from vcr_core.store import CommandKind, Run
 
 STATUS_SECONDS = 0.5
-IDLE_STATUS_SECONDS = 2.0  # nobody waits for anything here: only a knob turned elsewhere is news
+TOLD = "told of"
 WEIGHTS = (0.0, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0)
 RATES = (1e-5, 3e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1)
 BECAME = {
@@ -61,9 +62,16 @@ def controls(watched: Watched) -> None:
         st.fragment(guarded(_bar, quiet=True))(watched.main.id)
 
 
+def is_behind(watched: Watched) -> bool:
+    """Whether the bar does not tell yet what was asked of the run elsewhere, or became of it."""
+    run = watched.main
+    return st.session_state.get(f"{TOLD}:{run.id}") != asked(run)
+
+
 def _bar(run_id: str) -> None:
     say_problem()
     watched = find_watched(lab_store(), run_id)
+    st.session_state[f"{TOLD}:{watched.main.id}"] = asked(watched.main)
     with st.container(key="transport", horizontal=True, vertical_alignment="center"):
         if not watched.is_over and not links.is_hidden("transport"):
             _transport(watched)
@@ -74,21 +82,28 @@ def _bar(run_id: str) -> None:
             for column, (field, grid) in zip(st.columns(len(KNOBS)), KNOBS.items(), strict=True):
                 with column:
                     _knob(watched, live, field, grid)
-    if not watched.is_over:
-        waits = any(move.is_pending for move in moves(watched))
-        status = guarded(in_turn(_status), quiet=True)
-        every = STATUS_SECONDS if waits else IDLE_STATUS_SECONDS
-        st.fragment(status, run_every=every)(run_id)
+    if watched.is_over:
+        return
+    if _is_awaited(watched):
+        st.fragment(guarded(in_turn(_status), quiet=True), run_every=STATUS_SECONDS)(run_id)
+    else:
+        _say_moves(watched)
 
 
 def _status(run_id: str) -> None:
-    """What became of what was asked; a knob that was turned elsewhere moves here too."""
+    """What became of what was asked; when all is done, the bar is drawn anew, to wait no more."""
     watched = find_watched(lab_store(), run_id)
+    _say_moves(watched)
+    if not _is_awaited(watched):
+        st.rerun()
+
+
+def _is_awaited(watched: Watched) -> bool:
+    return any(move.is_awaited for move in moves(watched))
+
+
+def _say_moves(watched: Watched) -> None:
     st.caption(" · ".join(map(told, moves(watched))) or "\u00a0")
-    for field in KNOBS:
-        shown = st.session_state.get(_key(watched.main, field))
-        if shown is not None and shown != current_value(watched.main, field):
-            st.rerun()
 
 
 def _transport(watched: Watched) -> None:

@@ -11,7 +11,7 @@ from streamlit.runtime.scriptrunner import add_script_run_ctx, get_script_run_ct
 
 from app import links
 from app.advice_panel import advice_panel
-from app.controls import controls
+from app.controls import controls, is_behind
 from app.exports import export_menu
 from app.guard import asks, guarded
 from app.live_view import Choice, Network, View, live_view
@@ -131,9 +131,12 @@ def _deleted(watched: Watched) -> None:
 
 
 def _live(run_id: str, states: tuple[str, ...]) -> None:
-    """The part that is redrawn every second. A change of state redraws the whole page once."""
+    """The part that is redrawn every second.
+
+    A change of state, and what was asked elsewhere, redraws the whole page once.
+    """
     watched = find_watched(lab_store(), run_id)
-    if _states(watched) != states:
+    if _states(watched) != states or is_behind(watched):
         st.rerun()
     lines = run_lines(watched.runs)
     for column, run, line in zip(st.columns(len(lines)), watched.runs, lines, strict=True):

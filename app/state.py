@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
+from threading import Lock
 
 import streamlit as st
 
@@ -13,14 +15,17 @@ from vcr_core.store import Role, Run, RunState, Store, open_store
 
 RUN_PARAMETER = "run"
 LAST_RUN = "last run"
+_opening = Lock()  # of many that ask first at once, one opens it
 
 
 def lab_store() -> Store:
     """This server's connection to the store."""
-    return _opened(paths.store_url())
+    url = paths.store_url()
+    with _opening:
+        return _opened(url)
 
 
-@st.cache_resource(show_spinner=False)
+@cache
 def _opened(url: str) -> Store:
     return open_store(url)
 
@@ -86,9 +91,7 @@ def find_watched(store: Store, run_id: str) -> Watched:
     Raises:
         UnknownRunError: the store does not hold it.
     """
-    run = store.run(run_id.replace("\x00", ""))  # which PostgreSQL refuses
-    twins = store.runs(pair_id=run.pair_id, include_deleted=True) if run.pair_id else [run]
-    return Watched(tuple(sorted(twins, key=lambda twin: twin.role is not Role.BASELINE)))
+    return Watched(tuple(store.with_twin(run_id.replace("\x00", ""))))  # PostgreSQL refuses those
 
 
 def watch(run_id: str) -> None:

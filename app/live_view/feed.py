@@ -25,6 +25,8 @@ from vcr_core.figures import (
     History,
     LayerReader,
     Mark,
+    Readable,
+    Recent,
     SeriesKey,
     read_history,
     read_past,
@@ -53,6 +55,7 @@ class Feed:
         self._sent: dict[SeriesKey, int] = {}
         self._marks: tuple[Mark, ...] = ()
         self._layers: tuple[object, LayerReader] | None = None
+        self._recent: Recent | None = None
 
     def want(self, steps: Iterable[Any]) -> None:
         """Send the matrices of these steps along with the next message."""
@@ -61,9 +64,11 @@ class Feed:
 
     def next_message(self, view: View, store: Store) -> Message:
         """The drawings if they changed, and everything newer than what was sent before."""
-        news = read_history(store, view.charts, self._cursor)
+        self._recent = recent = self._recent or Recent(store)
+        recent.look()
+        news = read_history(recent, view.charts, self._cursor)
         self._cursor = news.cursor
-        content = self._content(view, news, store)
+        content = self._content(view, news, recent)
         message: Message = {"feed": self.id, "follows": self.sequence}
         if content:
             self.sequence += 1
@@ -73,7 +78,7 @@ class Feed:
             self._fresh = False
         return message | {"sequence": self.sequence}
 
-    def _content(self, view: View, news: History, store: Store) -> Message:
+    def _content(self, view: View, news: History, store: Readable) -> Message:
         content: Message = {}
         if view.outline() != self._outline:
             content["spec"] = self._spec(view)
@@ -101,7 +106,7 @@ class Feed:
         self._drawn = language(), view.charts
         return page_spec(view, charts if spoken == language() else ())
 
-    def _frames(self, network: Network | None, store: Store) -> Message:
+    def _frames(self, network: Network | None, store: Readable) -> Message:
         """New frames of the row of layers, by run and layer."""
         if network is None:
             return {}
@@ -128,7 +133,7 @@ class Feed:
         return message
 
 
-def past(charts: Iterable[Chart], steps: Iterable[int], store: Store) -> list[Message]:
+def past(charts: Iterable[Chart], steps: Iterable[int], store: Readable) -> list[Message]:
     """The arrays of all charts as they were at some steps."""
     sources = set().union(*(chart.sources() for chart in charts))
     keys = [

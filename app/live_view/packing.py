@@ -46,13 +46,14 @@ def packed(key: ArrayKey, array: Array) -> Message:
     largest = float(np.abs(values[finite]).max()) if finite.any() else 0.0
     scale = largest / most if largest > 0 else 1.0
     whole = np.where(finite, np.round(np.where(finite, values, 0.0) / scale), -most - 1)
+    is_matrix = len(shape) == 2 and shape[0] == shape[1] and not array.steps
     message = {
         "step": array.step,
         "shape": shape,
         "triangle": symmetric,
         "bits": 8 * kind.itemsize,
         "scale": scale,
-        "limit": rounded(colour_limit(key, array.values)),
+        "limit": rounded(colour_limit(key, array.values)) if is_matrix else 0.0,
         "data": base64.b64encode(whole.astype(kind).tobytes()).decode("ascii"),
     }
     return message | {"steps": array.steps} if array.steps else message

@@ -271,7 +271,7 @@ def test_a_store_that_goes_away_and_comes_back(
         raise StoreError("the <disk> is full")
 
     with monkeypatch.context() as gone:
-        gone.setattr(Store, "run", away)
+        gone.setattr(Store, "with_twin", away)
         page.run()
         assert not page.exception
         assert "The store cannot be used." in page.error[0].value

@@ -175,3 +175,11 @@ def test_two_viewers_are_served_independently(store: Store, run: str, charts: li
     assert (
         second.next_message(View(tuple(charts)), store)["series"][f"{run}/loss/task"]["from"] == 0
     )
+
+
+def test_only_matrices_have_a_say_in_the_range_of_colours() -> None:
+    order = Array(1, np.arange(64, dtype=np.float32))
+    assert packed(ArrayKey("r", "a", "order"), order)["limit"] == 0.0
+    matrix = Array(1, np.array([[1.0, 2.0], [2.0, 1.0]], dtype=np.float32))
+    assert packed(ArrayKey("r", "a", "covariance"), matrix)["limit"] == 2.0
+    assert packed(ArrayKey("r", "a", "correlation"), matrix)["limit"] == 1.0

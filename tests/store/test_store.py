@@ -62,6 +62,17 @@ def test_twins_share_everything_but_the_weights(store: Store) -> None:
     }
 
 
+def test_a_run_comes_with_its_twin_baseline_first(store: Store) -> None:
+    baseline, regularized = store.create_pair(RunConfig())
+    single = store.create_run(RunConfig())
+    store.delete_runs([baseline])
+    for asked in (baseline, regularized):
+        assert [run.id for run in store.with_twin(asked)] == [baseline, regularized]
+    assert [run.id for run in store.with_twin(single)] == [single]
+    with pytest.raises(UnknownRunError, match="no-such-run"):
+        store.with_twin("no-such-run")
+
+
 def test_a_reader_gets_only_what_came_after_its_cursor(store: Store) -> None:
     run_id = store.create_run(RunConfig())
     store.write_reports(run_id, [Report(1, {"loss/task": 2.0}, {})], progress=PROGRESS)

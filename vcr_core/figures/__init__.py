@@ -30,6 +30,7 @@ from vcr_core.figures.parts import (
     SeriesKey,
     Trace,
 )
+from vcr_core.figures.recent import Readable, Recent
 
 __all__ = [
     "START",
@@ -43,7 +44,9 @@ __all__ = [
     "LayerReader",
     "Mark",
     "Panel",
+    "Readable",
     "Readout",
+    "Recent",
     "RunLine",
     "Series",
     "SeriesKey",

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vcr_core.figures.parts import ArrayKey
-from vcr_core.store import Snapshot, Store
+from vcr_core.figures.recent import Readable
+from vcr_core.store import Snapshot
 
 Floats = NDArray[np.float32]
 
@@ -87,7 +88,7 @@ class Spreads:
 NOTHING_YET = Spreads()
 
 
-def spread_over_time(store: Store, key: ArrayKey, known: Spreads = NOTHING_YET) -> Spreads:
+def spread_over_time(store: Readable, key: ArrayKey, known: Spreads = NOTHING_YET) -> Spreads:
     """What was known, and what the store has kept since; thinned to 60 steps.
 
     A run of a thousand steps costs no more here than one of ten: only what is new is read.

@@ -23,7 +23,8 @@ from vcr_core.figures.derived import (
     spread_over_time,
 )
 from vcr_core.figures.parts import ArrayKey, Chart, SeriesKey
-from vcr_core.store import Command, CommandKind, Snapshot, Store
+from vcr_core.figures.recent import Readable
+from vcr_core.store import Command, CommandKind, Snapshot
 
 
 @dataclass
@@ -112,7 +113,7 @@ class History:
         self.cursor = newer.cursor
 
 
-def read_history(store: Store, charts: Sequence[Chart], cursor: Cursor = START) -> History:
+def read_history(store: Readable, charts: Sequence[Chart], cursor: Cursor = START) -> History:
     """Read what the charts show and the store has written since the cursor.
 
     Names that the cursor has not seen before (another layer was chosen) are read from their first
@@ -139,7 +140,7 @@ def read_history(store: Store, charts: Sequence[Chart], cursor: Cursor = START) 
 
 
 def _read_series(
-    store: Store, run: str, wanted: frozenset[SeriesKey], cursor: Cursor, history: History
+    store: Readable, run: str, wanted: frozenset[SeriesKey], cursor: Cursor, history: History
 ) -> int:
     """Read a run's series into ``history``; returns the last row seen."""
     end = cursor.metrics.get(run, 0)
@@ -156,7 +157,7 @@ def _read_series(
 
 
 def _news(
-    store: Store, keys: Sequence[ArrayKey], seen: Mapping[ArrayKey, int]
+    store: Readable, keys: Sequence[ArrayKey], seen: Mapping[ArrayKey, int]
 ) -> list[Snapshot] | None:
     """A run's snapshots since all of the keys were read, in one go; None where these are many."""
     after = min((seen[key] for key in keys), default=0)
@@ -170,7 +171,7 @@ def _news(
 
 
 def _read_array(  # noqa: PLR0917
-    store: Store,
+    store: Readable,
     key: ArrayKey,
     after: int,
     news: list[Snapshot] | None,
@@ -206,7 +207,7 @@ def _timeline(spreads: Spreads) -> Array:
     return Array(steps[-1], rows, steps)
 
 
-def read_past(store: Store, keys: Iterable[ArrayKey], step: int) -> dict[ArrayKey, Array]:
+def read_past(store: Readable, keys: Iterable[ArrayKey], step: int) -> dict[ArrayKey, Array]:
     """The arrays as they were at a step; those that were not kept by then are left out, and so are
     timelines, which show all steps at once.
     """

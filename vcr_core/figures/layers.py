@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vcr_core.figures.derived import correlation, spread_histogram, thinned
-from vcr_core.store import Run, Snapshot, Store
+from vcr_core.figures.recent import Readable
+from vcr_core.store import Run, Snapshot
 from vcr_core.verdicts import LayerReading, Verdict, judge_layer
 
 THUMBNAIL = 24
@@ -65,11 +66,11 @@ class LayerReader:
         self._targets = {run.id: run.config.regularizer.target_std for run in runs}
         self._cursors = {run.id: _RunCursor() for run in runs}
 
-    def news(self, store: Store) -> list[Frame]:
+    def news(self, store: Readable) -> list[Frame]:
         """The frames of all runs and layers since the last call, in the order of their steps."""
         return [frame for run in self._runs for frame in self._read(store, run)]
 
-    def _read(self, store: Store, run: Run) -> list[Frame]:
+    def _read(self, store: Readable, run: Run) -> list[Frame]:
         cursor = self._cursors[run.id]
         layers = run.config.layer_names
         steps = None
@@ -111,7 +112,7 @@ class LayerReader:
         )
 
 
-def _read_numbers(store: Store, run: str, layers: Sequence[str], cursor: _RunCursor) -> None:
+def _read_numbers(store: Readable, run: str, layers: Sequence[str], cursor: _RunCursor) -> None:
     """Numbers of the steps since the last reading; a report's numbers come with its arrays."""
     names = [f"layer/{layer}/{name}" for layer in layers for name in NUMBERS]
     names += [f"regularizer/{name}" for name in WEIGHTS]

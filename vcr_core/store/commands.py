@@ -7,7 +7,7 @@ import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, select, update
+from sqlalchemy import Connection, Row, bindparam, select, update
 
 from vcr_core.store import schema
 from vcr_core.store.connection import Connected, lock_run
@@ -16,6 +16,12 @@ from vcr_core.store.runs import check_attempt, clean
 
 _commands = schema.commands
 _runs = schema.runs
+_AFTER = (
+    select(_commands)
+    .where(_commands.c.run_id == bindparam("run_id"), _commands.c.id > bindparam("after"))
+    .order_by(_commands.c.id)
+)
+_AFTER_IN_STATE = _AFTER.where(_commands.c.state == bindparam("state"))
 
 
 class CommandRows(Connected):
@@ -110,15 +116,10 @@ class CommandRows(Connected):
 
     def commands(self, run_id: str, *, after: int = 0, state: str | None = None) -> list[Command]:
         """The commands of a run after the cursor, in order."""
-        query = (
-            select(_commands)
-            .where(_commands.c.run_id == run_id, _commands.c.id > after)
-            .order_by(_commands.c.id)
-        )
-        if state is not None:
-            query = query.where(_commands.c.state == state)
+        query = _AFTER if state is None else _AFTER_IN_STATE
+        values = {"run_id": run_id, "after": after, "state": state}
         with self._reading() as connection:
-            return [_command(row) for row in connection.execute(query)]
+            return [_command(row) for row in connection.execute(query, values)]
 
     def history(self, run_id: str) -> list[Command]:
         """The commands that were applied to a run, in the order of their steps."""

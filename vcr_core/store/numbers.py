@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any
 
 import numpy as np
-from sqlalchemy import Row, select, update
+from sqlalchemy import Row, Select, Table, bindparam, select, update
 
 from vcr_core.store import schema
 from vcr_core.store.connection import Connected
@@ -69,17 +70,11 @@ class NumberRows(Connected):
         limit: int | None = None,
     ) -> list[Metric]:
         """Numbers of a run that were written after the cursor ``after``, in order."""
-        table = schema.metrics
-        query = (
-            select(table).where(table.c.run_id == run_id, table.c.id > after).order_by(table.c.id)
-        )
-        if names is not None:
-            query = query.where(table.c.name.in_(names))
+        chosen = {} if names is None else {"name": names}
+        query = _rows_after(schema.metrics, *chosen, limited=limit is not None)
         with self._reading() as connection:
-            return [
-                Metric(row.id, row.run_id, row.step, row.name, row.value)
-                for row in connection.execute(query.limit(limit))
-            ]
+            rows = connection.execute(query, _values(run_id, after, limit, chosen))
+            return [Metric(*row) for row in rows]
 
     def written_from(
         self, run_id: str, step: int
@@ -113,18 +108,10 @@ class NumberRows(Connected):
         self, run_id: str, layer: str, kind: str, *, after: int = 0, step: int | None = None
     ) -> Snapshot | None:
         """The newest array of a layer (up to ``step``), if it is newer than the cursor."""
-        table = schema.snapshots
-        query = (
-            select(table)
-            .where(table.c.run_id == run_id, table.c.layer == layer, table.c.kind == kind)
-            .where(table.c.id > after)
-            .order_by(table.c.id.desc())
-            .limit(1)
-        )
-        if step is not None:
-            query = query.where(table.c.step <= step)
+        query = _newest_array(up_to_step=step is not None)
+        values = {"run_id": run_id, "layer": layer, "kind": kind, "after": after, "step": step}
         with self._reading() as connection:
-            row = connection.execute(query).one_or_none()
+            row = connection.execute(query, values).one_or_none()
         return None if row is None else _snapshot(row)
 
     def snapshots(
@@ -138,19 +125,12 @@ class NumberRows(Connected):
         limit: int | None = None,
     ) -> list[Snapshot]:
         """The arrays (of some kinds, layers, steps) that were kept after the cursor, in order."""
-        table = schema.snapshots
-        query = (
-            select(table).where(table.c.run_id == run_id, table.c.id > after).order_by(table.c.id)
-        )
-        for column, chosen in (
-            (table.c.kind, kinds),
-            (table.c.layer, layers),
-            (table.c.step, steps),
-        ):
-            if chosen is not None:
-                query = query.where(column.in_(chosen))
+        columns = {"kind": kinds, "layer": layers, "step": steps}
+        chosen = {name: values for name, values in columns.items() if values is not None}
+        query = _rows_after(schema.snapshots, *chosen, limited=limit is not None)
         with self._reading() as connection:
-            return [_snapshot(row) for row in connection.execute(query.limit(limit))]
+            rows = connection.execute(query, _values(run_id, after, limit, chosen))
+            return [_snapshot(row) for row in rows]
 
     def snapshot_steps(self, run_id: str, layer: str, kind: str) -> list[int]:
         """The steps at which an array of a layer was kept."""
@@ -162,6 +142,43 @@ class NumberRows(Connected):
         )
         with self._reading() as connection:
             return [row.step for row in connection.execute(query)]
+
+
+@cache
+def _rows_after(table: Table, *chosen: str, limited: bool) -> Select[Any]:
+    """Rows of a run after a cursor, of some values of the columns ``chosen``, in order.
+
+    Made once: SQLAlchemy takes longer to make a statement than SQLite to answer it.
+    """
+    query = select(table).where(
+        table.c.run_id == bindparam("run_id"), table.c.id > bindparam("after")
+    )
+    for name in chosen:
+        query = query.where(table.c[name].in_(bindparam(f"some_{name}", expanding=True)))
+    query = query.order_by(table.c.id)
+    return query.limit(bindparam("limit")) if limited else query
+
+
+def _values(
+    run_id: str, after: int, limit: int | None, chosen: Mapping[str, Sequence[Any]]
+) -> dict[str, Any]:
+    """What :func:`_rows_after` is asked with."""
+    some = {f"some_{name}": list(values) for name, values in chosen.items()}
+    return {"run_id": run_id, "after": after, "limit": limit, **some}
+
+
+@cache
+def _newest_array(*, up_to_step: bool) -> Select[Any]:
+    table = schema.snapshots
+    query = select(table).where(
+        table.c.run_id == bindparam("run_id"),
+        table.c.layer == bindparam("layer"),
+        table.c.kind == bindparam("kind"),
+        table.c.id > bindparam("after"),
+    )
+    if up_to_step:
+        query = query.where(table.c.step <= bindparam("step"))
+    return query.order_by(table.c.id.desc()).limit(1)
 
 
 def _finite(value: float) -> float | None:

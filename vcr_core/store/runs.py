@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, func, select, update
+from sqlalchemy import Connection, Row, Select, bindparam, func, or_, select, update
 
 from vcr_core.config import RunConfig
 from vcr_core.errors import RunBusyError, RunTakenError
@@ -26,6 +26,14 @@ _SUMMARY_COLUMNS = [_runs.c[name] for name in _SUMMARY_NAMES]
 _ROLE, _STATE, _RESULT = map(_SUMMARY_NAMES.index, ("role", "state", "result"))
 _ROLES = {role.value: role for role in Role}
 _STATES = {state.value: state for state in RunState}
+_ONE = select(_runs).where(_runs.c.id == bindparam("run_id"))
+_WITH_TWIN = select(_runs).where(
+    or_(
+        _runs.c.id == bindparam("run_id"),
+        _runs.c.pair_id
+        == select(_runs.c.pair_id).where(_runs.c.id == bindparam("run_id")).scalar_subquery(),
+    )
+)
 
 
 class RunRows(Connected):
@@ -89,10 +97,22 @@ class RunRows(Connected):
             UnknownRunError: the store holds no such run.
         """
         with self._reading() as connection:
-            row = connection.execute(select(_runs).where(_runs.c.id == run_id)).one_or_none()
+            row = connection.execute(_ONE, {"run_id": run_id}).one_or_none()
         if row is None:
             raise unknown_run(run_id)
         return as_run(row)
+
+    def with_twin(self, run_id: str) -> list[Run]:
+        """A run and its twin, where it has one, baseline first; also deleted ones.
+
+        Raises:
+            UnknownRunError: the store holds no such run.
+        """
+        with self._reading() as connection:
+            runs = [as_run(row) for row in connection.execute(_WITH_TWIN, {"run_id": run_id})]
+        if all(run.id != run_id for run in runs):
+            raise unknown_run(run_id)
+        return sorted(runs, key=lambda run: run.role is not Role.BASELINE)
 
     def runs(
         self,
