@@ -36,6 +36,12 @@ class Difference(Estimate):
         return self.low is not None and self.high is not None and (self.low > 0 or self.high < 0)
 
 
+def signed(value: float) -> str:
+    """A number with its sign and one decimal: ``+8.5``, ``0.0``, ``−3.0``."""
+    text = f"{abs(value):.1f}"
+    return text if float(text) == 0 else f"{'−' if value < 0 else '+'}{text}"
+
+
 def estimate(values: Sequence[float]) -> Estimate | None:
     """The mean of some values and its standard error; None where there is no value."""
     if not values:

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from vcr_core.comparison.text import signed
 from vcr_core.config import RunConfig, override
 from vcr_core.errors import StoreError
 from vcr_core.execution.launch import DISPATCHER_LEASE
+from vcr_core.statistics import signed
 from vcr_core.store import Report, RunState, Store
 
 MAIN = str(Path(__file__).parents[2] / "app" / "main.py")

@@ -12,6 +12,7 @@ import numpy as np
 from vcr_core.advisor.neighbours import COMPARED, nearest, reach
 from vcr_core.advisor.table import KnownSetting, Table, load_table
 from vcr_core.errors import ConfigError
+from vcr_core.statistics import signed
 from vcr_core.store import Run
 
 Answer = Literal["likely", "unclear", "unlikely", "unknown"]
@@ -152,7 +153,7 @@ def _what_happened(neighbours: Sequence[KnownSetting]) -> tuple[Sentence, ...]:
 
 def _middle_half(values: Sequence[float]) -> dict[str, str]:
     low, high = np.quantile(values, (0.25, 0.75))
-    return {"low": f"{100 * low:+.1f}", "high": f"{100 * high:+.1f}"}
+    return {"low": signed(100 * low), "high": signed(100 * high)}
 
 
 def _commonest_weights(neighbours: Sequence[KnownSetting]) -> tuple[float, float]:

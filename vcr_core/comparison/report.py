@@ -29,7 +29,6 @@ from vcr_core.comparison.text import (
     estimate_text,
     how_to_read,
     result_cells,
-    signed,
 )
 from vcr_core.config import differences, fields
 from vcr_core.errors import ConfigError
@@ -38,6 +37,7 @@ from vcr_core.figures.drawing import describe
 from vcr_core.figures.export import WIDEST
 from vcr_core.presets import DEFAULT_PRESET, PRESETS
 from vcr_core.presets.command import command_line
+from vcr_core.statistics import signed
 from vcr_core.store import Run, Store
 
 MOST_RUNS = 12

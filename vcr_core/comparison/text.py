@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from vcr_core.comparison.results import MEAN, RANK, SOURCE, Comparison
-from vcr_core.statistics import Difference, Estimate
+from vcr_core.statistics import Difference, Estimate, signed
 
 Say = Callable[[str], str]
 
@@ -38,12 +38,6 @@ def difference_text(found: Difference, *, percent: bool) -> str:
     if found.low is None or found.high is None:
         return text
     return f"{text} ({signed(scale * found.low)} … {signed(scale * found.high)})"
-
-
-def signed(value: float) -> str:
-    """A number with its sign and one decimal."""
-    text = f"{abs(value):.1f}"
-    return text if float(text) == 0 else f"{'−' if value < 0 else '+'}{text}"
 
 
 def result_cells(found: Comparison, measure: str, say: Say) -> list[str]:
