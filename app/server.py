@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+import platform
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -19,11 +21,18 @@ from starlette.middleware import Middleware  # noqa: E402
 from app.styled import StyledPages  # noqa: E402
 
 FIRST_PAGE = "app.live_page"
+M_ARENA_MAX, ARENAS = -8, 2  # of glibc's mallopt(3)
 
 
 @asynccontextmanager
 async def ready_for_visitors(_server: object) -> AsyncIterator[None]:
-    """What the first page needs is imported while the first browser still loads its scripts."""
+    """What the first page needs is imported while the first browser still loads its scripts.
+
+    Streamlit takes a thread for every second of every visitor. In glibc each may get memory of its
+    own, which fills with holes: the server would grow by a megabyte a minute.
+    """
+    if platform.libc_ver()[0] == "glibc":
+        ctypes.CDLL(None).mallopt(M_ARENA_MAX, ARENAS)
     Thread(target=import_module, args=(FIRST_PAGE,), daemon=True).start()
     yield
 

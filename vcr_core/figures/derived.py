@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -60,29 +61,42 @@ def spread_histogram(std: Floats, *, widest: float = WIDEST_SPREAD) -> Floats:
     return (counts / max(len(std), 1)).astype(np.float32)
 
 
+class PlacedRow(NamedTuple):
+    """The histogram (BINS,) of a step, which was the ``place``-th that was kept."""
+
+    place: int
+    histogram: Floats
+
+
 @dataclass(frozen=True)
 class Spreads:
     """Histograms of a layer's standard deviations over time, and how far they were read.
 
     ``after``  row of the last snapshot
-    ``steps``  of all snapshots so far
-    ``rows``   the histogram (BINS,) of each shown step
+    ``count``  of all steps so far
+    ``rows``   of the shown steps
     """
 
     after: int = 0
-    steps: tuple[int, ...] = ()
-    rows: Mapping[int, Floats] = field(default_factory=dict)
+    count: int = 0
+    rows: Mapping[int, PlacedRow] = field(default_factory=dict)
 
     def table(self) -> tuple[tuple[int, ...], Floats]:
         """The shown steps (S,) and their histograms (S, BINS)."""
-        return tuple(self.rows), np.stack(list(self.rows.values()))
+        return tuple(self.rows), np.stack([row.histogram for row in self.rows.values()])
 
     def extended(self, new: Sequence[Snapshot]) -> Spreads:
-        """These and newer snapshots."""
-        rows = {**self.rows, **{each.step: spread_histogram(each.values) for each in new}}
-        steps = tuple(dict.fromkeys([*self.steps, *(each.step for each in new)]))
-        after = new[-1].id if new else self.after
-        return Spreads(after, steps, {step: rows[step] for step in thinned(steps) if step in rows})
+        """These and newer snapshots. A step that comes once more is the newest's, or counts not."""
+        rows, count = dict(self.rows), self.count
+        last = max(rows, default=-1)
+        for each in new:
+            if each.step > last:
+                last, count = each.step, count + 1
+            if each.step == last:
+                rows[last] = PlacedRow(count - 1, spread_histogram(each.values))
+        stride = _stride(count, MOST_STEPS)
+        shown = {step: row for step, row in rows.items() if row.place % stride == 0 or step == last}
+        return Spreads(new[-1].id if new else self.after, count, shown)
 
 
 NOTHING_YET = Spreads()
@@ -93,15 +107,18 @@ def spread_over_time(store: Readable, key: ArrayKey, known: Spreads = NOTHING_YE
 
     A run of a thousand steps costs no more here than one of ten: only what is new is read.
     """
-    start = known
     wanted = None
-    if not known.steps:
+    if not known.count:
         steps = store.snapshot_steps(key.run, key.layer, "std")
-        start, wanted = replace(known, steps=tuple(steps)), thinned(steps)
+        wanted = thinned(steps)
     new = store.snapshots(
         key.run, kinds=["std"], layers=[key.layer], steps=wanted, after=known.after
     )
-    return start.extended(new)
+    if wanted is None:
+        return known.extended(new)
+    places = {step: place for place, step in enumerate(steps)}
+    rows = {each.step: PlacedRow(places[each.step], spread_histogram(each.values)) for each in new}
+    return Spreads(new[-1].id if new else 0, len(steps), rows)
 
 
 def thinned(steps: Sequence[int], most: int = MOST_STEPS) -> list[int]:
@@ -109,7 +126,11 @@ def thinned(steps: Sequence[int], most: int = MOST_STEPS) -> list[int]:
 
     Every second, fourth, eighth … is taken, so that what is left out once stays out.
     """
+    return list(dict.fromkeys([*steps[:: _stride(len(steps), most)], *steps[-1:]]))
+
+
+def _stride(count: int, most: int) -> int:
     stride = 1
-    while math.ceil(len(steps) / stride) >= max(most, 2) and len(steps) > most:
+    while math.ceil(count / stride) >= max(most, 2) and count > most:
         stride *= 2
-    return list(dict.fromkeys([*steps[::stride], *steps[-1:]]))
+    return stride
