@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 from streamlit.components.v1 import declare_component
 
+from app import plotly_script
 from app.browser_code import BrowserCode, loader
 from app.live_view.feed import Feed
 from app.live_view.spec import View
@@ -96,7 +97,10 @@ def browser_code() -> BrowserCode:
 def _plotly_path() -> str:
     """The address of the Plotly package's own script, below the address of the app.
 
-    Declaring a component of the first kind makes Streamlit serve its folder.
+    Where another server than ours runs the page, declaring a component of the first kind makes
+    Streamlit serve its folder.
     """
+    if plotly_script.is_served():
+        return plotly_script.address()
     served = declare_component("plotly", path=plotly_folder())
     return f"component/{served.name}/plotly.min.js?v={version('plotly')}"

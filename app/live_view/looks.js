@@ -38,8 +38,8 @@ let plotlyLoading = null;
 /** Plotly, loaded once per page from the app's own server. */
 function loadPlotly(path) {
   if (window.Plotly) return Promise.resolve(window.Plotly);
-  plotlyLoading ??= kept(new URL(path, appAddress()).href)
-    .then(runScript)
+  const address = new URL(path, appAddress()).href;
+  plotlyLoading ??= (path.startsWith("component/") ? kept(address).then(runScript) : runScript(address))
     .catch((error) => {
       plotlyLoading = null;
       throw error;
@@ -61,8 +61,8 @@ function runScript(address) {
 }
 
 /**
- * An address from which a script of 5 MB comes without the server: the server's answers carry
- * nothing by which a browser may keep them, and it compresses the script anew for every visitor.
+ * An address from which a script of 5 MB comes without Streamlit's route, whose answers carry
+ * nothing by which a browser may keep them, and which packs the script anew for every visitor.
  * Where a browser keeps nothing (no secure context, no room) it is the server's own address.
  */
 async function kept(address) {
