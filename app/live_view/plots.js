@@ -273,7 +273,12 @@ class PanelPlot {
     if (this.spec.marks) {
       const marks = resolved(this.view.numbers.marks, this.view.theme);
       layout.shapes = [...layout.shapes, ...marks.shapes];
-      if (this.spec.labels) layout.annotations = [...layout.annotations, ...marks.annotations];
+      if (this.spec.labels) {
+        const [first, last] = layout.xaxis.range ?? [0, Infinity];
+        const side = (step) => (step < (first + last) / 2 ? "left" : "right"); // none is cut off
+        const labels = marks.annotations.map((label) => ({ ...label, xanchor: side(label.x) }));
+        layout.annotations = [...layout.annotations, ...labels];
+      }
     }
     return layout;
   }

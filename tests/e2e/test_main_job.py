@@ -77,6 +77,17 @@ def test_start_twins_turn_a_weight_reload_and_find_them_again(
     page.goto(link)
     expect(page.get_by_text("What the network knows")).to_be_visible(timeout=PATIENCE_MS)
 
+    asked = {"field": "regularizer.covariance_weight", "value": 0.3}  # in another tab
+    store.add_command(regularized.id, CommandKind.SET, asked)
+    expect(
+        page.get_by_text(re.compile(r"Covariance weight 1 → 0.3 applied at step \d+"))
+    ).to_be_visible(timeout=PATIENCE_MS)
+    knob = page.get_by_role("slider", name=re.compile("^Covariance weight"))
+    expect(knob).to_have_attribute("aria-valuetext", "0.3")
+
+    page.get_by_role("button", name="Alike together").click()
+    expect(page.locator(".vcr-live .colourbar:not([hidden])")).to_have_text("−1.00+1.00")
+
     page.get_by_role("button", name="Pause").click()
     wait_until(lambda: all(run.state is RunState.PAUSED for run in twins(store)))
     page.get_by_role("button", name="Resume").click()
