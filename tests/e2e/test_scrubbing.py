@@ -12,7 +12,7 @@ pytest.importorskip("playwright")
 from feeder import LAYERS, REPORT_EVERY, Feeder
 from playwright.sync_api import Locator, Page, expect
 from servers import Servers
-from test_no_rebuild import PATIENCE_MS, PLOTS, SCRIPT, WATCH_FOR_REBUILDS
+from test_no_rebuild import PATIENCE_MS, PLOTS, REBUILT, SCRIPT, WATCH_FOR_REBUILDS
 
 from vcr_core.figures import ArrayKey, read_past
 from vcr_core.store import open_store
@@ -87,7 +87,7 @@ def test_slider_and_keys_move_every_matrix_and_live_follows_again(
     newest = feeder.report()
     expect(view).to_have_attribute("data-step", "live")
     expect_step(view, feeder, newest)
-    assert browser_page.evaluate("window.rebuilt") == []
+    assert browser_page.evaluate(REBUILT) == []
 
 
 def test_new_steps_do_not_move_a_viewer_who_looks_at_the_past(
