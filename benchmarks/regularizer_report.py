@@ -86,7 +86,8 @@ def _steps(times: Mapping[str, Any], memory: Mapping[str, Any]) -> str:
     return _table(head, rows) + _measured(
         times,
         f"Medians of {times['networks'][0]['trials']} paired trials (quartiles). Memory is the "
-        f"peak growth of a fresh process, median of {memory['networks'][0]['trials']}.",
+        f"peak growth of a fresh process, median of {memory['networks'][0]['trials']}, measured on "
+        f"another day ({memory['machine']['device']}). Times:",
     )
 
 
