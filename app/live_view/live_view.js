@@ -3,6 +3,7 @@
 // (feed.py says how); a gap in the sequence is answered by asking for everything again.
 
 const RESEND_AFTER_MS = 2000;
+const BEFORE_CHARTS_MS = 400; // the pieces of a page still come one by one
 const TURNED_SHOWN = 3;
 
 const views = new Map(); // by feed: a view outlives its place in the page, so moving it costs nothing
@@ -146,7 +147,13 @@ class LiveView {
     this.time.apply(page);
     this.numbers.keepOnly(new Set(this.panels().flatMap((panel) => panel.sources())));
     this.listRuns();
-    loadPlotly(page.plotly).then(
+    if (charts.length) this.load();
+    else setTimeout(() => whenIdle(() => this.load()), BEFORE_CHARTS_MS);
+  }
+
+  /** Reading Plotly's 5 MB takes half a second and more: before there are charts, the page goes first. */
+  load() {
+    loadPlotly(this.page.plotly).then(
       (plotly) => this.start(plotly),
       () => this.fail(),
     );
