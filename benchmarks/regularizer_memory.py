@@ -2,86 +2,66 @@
 
 python benchmarks/regularizer_memory.py --out docs/results/regularizer_memory.json
 
-Every figure is the growth of the resident set of a fresh process from before the first step to its
-peak over five steps. Large blocks are given back to the system at once, so the peak is that of
-living tensors.
+Counted is every tensor that the steps make, from torch's own record of what was taken and given
+back, so that two runs of this agree to the byte: activations, gradients, the optimiser's moments
+and whatever the penalty needs beside them. The network's weights are there before.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import os
-import resource
-import statistics
-import subprocess
-import sys
+from collections.abc import Callable
+from itertools import accumulate
 from pathlib import Path
 
 import torch
 from regularizer import machine
 from regularizer_step import NETWORKS, training_step
+from torch.profiler import ProfilerActivity, profile
 
 from vcr_core import models
 
-STEPS = 5
-KIBIBYTE = 1 if sys.platform == "linux" else 1 / 1024  # ru_maxrss: KiB on Linux, bytes on macOS
-GIVE_BACK = {"MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_TRIM_THRESHOLD_": "65536"}
+STEPS = 3
 
 
-def growth(place: int, weight: float) -> float:
-    """MiB that the resident set of this process grows to its peak during the steps."""
-    torch.set_num_threads(1)
-    _, name, shape, batch = NETWORKS[place]
-    model = models.build(name, in_shape=shape, num_classes=4, seed=0).train()
-    warm = models.build("mlp", in_shape=(1, 8, 8), num_classes=4, seed=0).train()
-    training_step(warm, (8, 1, 8, 8), weight)()  # imports what a first step imports
-    step = training_step(model, (batch, *shape), weight)
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    for _ in range(STEPS):
-        step()
-    return (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * KIBIBYTE / 1024
+def peak(step: Callable[[], object]) -> float:
+    """MiB of the tensors that are alive at once, at most, over the first steps."""
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as record:
+        for _ in range(STEPS):
+            step()
+    assert record.profiler is not None
+    every = record.profiler.kineto_results.events()  # the public table adds them up by operation
+    taken = [each for each in every if each.name() == "[memory]"]
+    taken.sort(key=lambda each: each.start_ns())
+    return max(accumulate(each.nbytes() for each in taken)) / 2**20
 
 
-def in_fresh_process(place: int, weight: float) -> float:
-    """The same, measured in a process of its own."""
-    command = [sys.executable, __file__, "--place", str(place), "--weight", str(weight)]
-    environment = {**os.environ, **GIVE_BACK}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
-    return float(done.stdout)
+def compare(label: str, name: str, shape: tuple[int, ...], batch: int) -> dict[str, object]:
+    """The peak with and without, as one row."""
+    sizes = {}
+    for key, weight in (("without", 0.0), ("with", 1.0)):
+        model = models.build(name, in_shape=shape, num_classes=4, seed=0).train()
+        sizes[key] = peak(training_step(model, (batch, *shape), weight))
+    row = {
+        "network": label,
+        "batch": batch,
+        "mebibytes": {key: round(value, 2) for key, value in sizes.items()},
+        "ratio": round(sizes["with"] / sizes["without"], 4),
+    }
+    print(row, flush=True)
+    return row
 
 
 def main() -> None:
-    """Measure all networks, or one in this process."""
+    """Measure all networks."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    parser.add_argument("--place", type=int, help="measure one network in this process")
-    parser.add_argument("--weight", type=float, default=0.0)
-    parser.add_argument("--trials", type=int, default=5)
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
-    if options.place is not None:
-        print(growth(options.place, options.weight))
-        return
-    rows = []
-    for place, (label, _, _, batch) in enumerate(NETWORKS):
-        sizes = {
-            key: [in_fresh_process(place, weight) for _ in range(options.trials)]
-            for key, weight in (("without", 0.0), ("with", 1.0))
-        }
-        middle = {key: statistics.median(values) for key, values in sizes.items()}
-        rows.append(
-            {
-                "network": label,
-                "batch": batch,
-                "trials": options.trials,
-                "mebibytes": {key: round(value, 2) for key, value in middle.items()},
-                "range": {k: [round(min(v), 2), round(max(v), 2)] for k, v in sizes.items()},
-                "ratio": round(middle["with"] / middle["without"], 3),
-            }
-        )
-        print(rows[-1], flush=True)
+    torch.set_num_threads(1)
+    rows = [compare(*network) for network in NETWORKS]
     if options.out:
         result = {"machine": machine("cpu"), "steps": STEPS, "networks": rows}
         options.out.write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n")

@@ -85,9 +85,8 @@ def _steps(times: Mapping[str, Any], memory: Mapping[str, Any]) -> str:
     head = ("network", "ms without", "ms with", "ratio", "MiB without", "MiB with", "ratio")
     return _table(head, rows) + _measured(
         times,
-        f"Medians of {times['networks'][0]['trials']} paired trials (quartiles). Memory is the "
-        f"peak growth of a fresh process, median of {memory['networks'][0]['trials']}, measured on "
-        f"another day ({memory['machine']['device']}). Times:",
+        f"Medians of {times['networks'][0]['trials']} paired trials (quartiles). Memory is that of "
+        f"all tensors alive at once, at most, in the first {memory['steps']} steps. Times:",
     )
 
 

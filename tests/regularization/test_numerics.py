@@ -54,6 +54,18 @@ def test_a_large_feature_mean_costs_no_precision(
     assert relative_error(z) < 1e-5
 
 
+@pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
+@pytest.mark.parametrize("mean", [0.0, 1.5, 5.0, 1e4])
+@pytest.mark.parametrize("medium", [0, 2**20])
+def test_nor_does_it_in_layers_that_are_too_large_to_be_centred_first(
+    mean: float, memory_format: torch.memory_format, medium: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(statistics, "SMALL_NUMEL", 0)
+    monkeypatch.setattr(statistics, "MEDIUM_NUMEL", medium)
+    z = features(16, 6, 9, 8, mean=mean).float().contiguous(memory_format=memory_format)
+    assert relative_error(z) < 1e-5
+
+
 @pytest.mark.parametrize("shape", [(40, 6), (9, 7, 6), (7, 6, 5, 5), (3, 4, 2, 3, 3)])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_working_in_chunks_changes_nothing(
@@ -61,9 +73,9 @@ def test_working_in_chunks_changes_nothing(
 ) -> None:
     z = features(*shape, mean=50.0).to(dtype)
     whole = relative_error(z)
-    monkeypatch.setattr(products, "CPU_CHUNK_BYTES", 512)
+    monkeypatch.setattr(products, "CPU_CHUNK_BYTES", {True: 512, False: 512})
     monkeypatch.setattr(statistics, "SMALL_NUMEL", 0)
-    assert len(list(products._chunks(z))) >= 2
+    assert len(list(products._chunks(z, products.choose_shift(z)))) >= 2
     assert relative_error(z) < max(2 * whole, 1e-5)
 
 

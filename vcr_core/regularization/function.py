@@ -16,6 +16,7 @@ uncentred features, because the rows of Z − mean sum to zero.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, NamedTuple
 
@@ -107,6 +108,26 @@ def measure_only(
         statistics = measure(samples, options, gram=False)
         readings, _ = read(statistics, options)
     return Measured(z, z.new_zeros(()), readings, statistics.mean, statistics.covariance)
+
+
+def total_of(values: Sequence[Tensor]) -> Tensor:
+    """The sum of the layers' penalties, on the first one's device."""
+    device = values[0].device
+    total: Tensor = _Total.apply(*(value.to(device) for value in values))
+    return total
+
+
+class _Total(torch.autograd.Function):
+    """A sum of scalars that hands its gradient on as it is: one step back instead of many."""
+
+    @staticmethod
+    def forward(ctx: Any, *values: Tensor) -> Tensor:
+        ctx.count = len(values)
+        return torch.stack(values).sum()
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, ...]:
+        return tuple(gradient for _ in range(ctx.count))
 
 
 class PenalizedIdentity(torch.autograd.Function):

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from vcr_core.errors import FeatureError, LayerNotFoundError
-from vcr_core.regularization.function import Passage, penalized_identity
+from vcr_core.regularization.function import Passage, penalized_identity, total_of
 from vcr_core.regularization.hook import AttachedLayer, LayerMoments
 from vcr_core.regularization.options import PenaltyOptions
 from vcr_core.regularization.settings import Factor, checked_factor
@@ -30,7 +30,7 @@ class _Checked(NamedTuple):
     """The penalties of one step, kept until their finiteness is looked at."""
 
     names: list[str]
-    parts: Tensor
+    parts: list[Tensor]
     total: Tensor
     step: int
 
@@ -136,9 +136,8 @@ class Regularization:
         self._require_all_ran()
         names = [name for name, each in values.items() for _ in each]
         pending = [value for each in values.values() for value in each]
-        parts = torch.stack([value.to(pending[0].device) for value in pending])
-        self._penalty = parts.sum()
-        self._check_finite(names, parts.detach(), self._penalty.detach())
+        self._penalty = total_of(pending)
+        self._check_finite(_Checked(names, pending, self._penalty.detach(), self._step))
         return self._penalty
 
     def discard(self) -> None:
@@ -277,15 +276,15 @@ class Regularization:
                     f"remove it from layers=[...]"
                 )
 
-    def _check_finite(self, names: list[str], parts: Tensor, total: Tensor) -> None:
+    def _check_finite(self, checked: _Checked | None) -> None:
         """Raise for the layers whose penalty is not finite; on an accelerator one step late."""
-        checked: _Checked | None = _Checked(names, parts, total, self._step)
-        if parts.device.type != "cpu":
+        if checked is not None and checked.total.device.type != "cpu":
+            checked = checked._replace(parts=[part.detach() for part in checked.parts])
             checked, self._unchecked = self._unchecked, checked
         if checked is None or math.isfinite(checked.total):
             return
-        finite = checked.parts.isfinite().tolist()
-        lost = [name for name, fine in zip(checked.names, finite, strict=True) if not fine]
+        parts = zip(checked.names, checked.parts, strict=True)
+        lost = [name for name, part in parts if not part.detach().isfinite()]
         bad = list(dict.fromkeys(lost or checked.names))
         raise FeatureError(
             f"expected finite features, got NaN or Inf at training step {checked.step} in layer "

@@ -18,13 +18,18 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from vcr_core.regularization.onednn import (
+    add_square_of_maps,
+    add_square_of_rows,
+    matrix_times,
+    times_matrix,
+)
 from vcr_core.regularization.samples import feature_count, from_rows, sample_count, to_rows
 from vcr_core.regularization.terms import statistics_dtype
 
-PROBED_SAMPLES = 64
-HARMLESS_MEAN = 2.0  # in standard deviations: costs a factor 1 + 2² of rounding error
-HARMLESS_SHARE = HARMLESS_MEAN**2 / (1 + HARMLESS_MEAN**2)  # of mean² in the mean square
-CPU_CHUNK_BYTES = 2**20
+PROBED_SAMPLES, PROBED_LOCATIONS = 64, 8
+HARMLESS_MEAN = 3.0  # in standard deviations: costs a factor 1 + 3² of rounding error
+CPU_CHUNK_BYTES = {True: 2**20, False: 2**22}  # of rows, of maps
 ACCELERATOR_CHUNK_BYTES = 2**26
 
 
@@ -38,12 +43,15 @@ class Sums(NamedTuple):
 def choose_shift(z: Tensor) -> Tensor | None:
     """What to subtract from every sample of ``z`` before multiplying; ``None`` for nothing."""
     probe = _probe(z)
-    shift = probe.mean(dim=0)
     if z.device.type != "cpu" or torch.compiler.is_compiling():
-        return shift  # the choice below would wait for the device, or break the graph
-    squares = (probe * probe).mean(dim=0)  # = variance + mean²
-    harmless = bool((shift * shift <= squares * HARMLESS_SHARE).all())
-    return None if harmless else shift
+        return probe.mean(dim=(0, 2))  # the choice below would wait, or break the graph
+    variance, shift = torch.var_mean(probe, dim=(0, 2), correction=0)
+    return None if is_harmless(shift, variance) else shift
+
+
+def is_harmless(mean: Tensor, variances: Tensor) -> bool:
+    """Whether products of uncentred features lose no precision that matters."""
+    return torch.addcmul(variances, mean, mean, value=-(HARMLESS_MEAN**-2)).min().item() >= 0
 
 
 def second_moments(z: Tensor, shift: Tensor | None) -> Sums:
@@ -52,14 +60,13 @@ def second_moments(z: Tensor, shift: Tensor | None) -> Sums:
     dtype = statistics_dtype(z.dtype)
     rows = has_rows(z)
     total, scatter = z.new_zeros(size, dtype=dtype), z.new_zeros(size, size, dtype=dtype)
-    for part in _chunks(z):
+    for part in _chunks(z, shift):
         x = centred(z[part], shift, rows=rows)
         if rows:
-            scatter.addmm_(x.T, x)
-            total.addmv_(x.T, x.new_ones(x.shape[0]))
+            add_square_of_rows(scatter, x)
         else:
-            scatter.addbmm_(x, x.transpose(1, 2))
-            total += (x @ x.new_ones(x.shape[2])).sum(dim=0)
+            add_square_of_maps(scatter, x)
+        total += x.sum(dim=0 if rows else (0, 2))
     return Sums(total, scatter)
 
 
@@ -70,8 +77,8 @@ def add_product(
 
     Shapes: ``matrix`` symmetric (D, D), ``bias`` (D,).
     """
-    parts = list(_chunks(z))
-    if len(parts) == 1 or (shift is None and z.dtype == matrix.dtype):  # nothing to copy
+    parts = list(_chunks(z, shift))
+    if len(parts) == 1:
         return _piece(grad_output, z, shift, matrix, bias).to(z.dtype)
     result = _empty(z)
     for part in parts:
@@ -99,35 +106,36 @@ def _piece(
 ) -> Tensor:
     rows = has_rows(z)
     x = centred(z, shift, rows=rows)
-    offset = bias if rows else bias[:, None]
-    if grad_output is None:
-        result = offset.expand(x.shape).contiguous()
-    else:
-        result = centred(grad_output, -bias, rows=rows)
+    start = None if grad_output is None else centred(grad_output, None, rows=rows)
     if rows:
-        return from_rows(result.addmm_(x, matrix), z.shape)
-    return result.baddbmm_(matrix.expand(x.shape[0], *matrix.shape), x).view(z.shape)
+        return from_rows(times_matrix(start, x, matrix, bias), z.shape)
+    return matrix_times(start, x, matrix, bias).view(z.shape)
 
 
-def _chunks(z: Tensor) -> Iterator[slice]:
-    """Slices along the first axis that stay in cache from one operation to the next."""
-    budget = CPU_CHUNK_BYTES if z.device.type == "cpu" else ACCELERATOR_CHUNK_BYTES
-    if torch.compiler.is_compiling():
-        budget = ACCELERATOR_CHUNK_BYTES
-    bytes_each = max(1, z[0].numel()) * statistics_dtype(z.dtype).itemsize
-    step = max(1, budget // bytes_each)
+def _chunks(z: Tensor, shift: Tensor | None) -> Iterator[slice]:
+    """Slices along the first axis that stay in cache from one operation to the next.
+
+    All of it where there is but one operation: rows that are neither centred nor cast. (Maps are
+    put in another order for the product, by whoever computes it.)
+    """
+    dtype = statistics_dtype(z.dtype)
+    rows = has_rows(z)
+    is_whole = rows and shift is None and z.dtype == dtype
+    on_cpu = z.device.type == "cpu" and not torch.compiler.is_compiling()
+    budget = CPU_CHUNK_BYTES[rows] if on_cpu else ACCELERATOR_CHUNK_BYTES
+    bytes_each = max(1, z[0].numel()) * dtype.itemsize
+    step = z.shape[0] if is_whole else max(1, budget // bytes_each)
     for start in range(0, z.shape[0], step):
         yield slice(start, start + step)
 
 
 def _probe(z: Tensor) -> Tensor:
-    """At most about 64 samples, spread over the batch and over locations, as rows."""
-    images = z[:: max(1, z.shape[0] // PROBED_SAMPLES)]
-    if z.ndim > 2:
-        rest = images.flatten(2) if z.ndim > 3 else images.transpose(1, 2)
-        wanted = max(1, PROBED_SAMPLES // images.shape[0])
-        images = rest[..., :: max(1, rest.shape[2] // wanted)].transpose(1, 2).flatten(0, 1)
-    return images.to(statistics_dtype(z.dtype))
+    """At most about 64 samples, spread over the batch and over locations, as (N, D, L)."""
+    maps = z.flatten(2) if z.ndim > 3 else z[:, :, None] if z.ndim < 3 else z.transpose(1, 2)
+    locations = min(maps.shape[2], PROBED_LOCATIONS)
+    every = max(1, maps.shape[0] * locations // PROBED_SAMPLES)
+    probe = maps[::every, :, :: maps.shape[2] // locations]
+    return probe.to(statistics_dtype(z.dtype))
 
 
 def _empty(z: Tensor) -> Tensor:

@@ -24,12 +24,19 @@ from torch import Tensor
 
 from vcr_core.regularization.conventions import exact_factors
 from vcr_core.regularization.distributed import over_all_ranks
+from vcr_core.regularization.onednn import plus_product, product
 from vcr_core.regularization.options import PenaltyOptions
-from vcr_core.regularization.products import add_product, choose_shift, second_moments
+from vcr_core.regularization.products import (
+    add_product,
+    choose_shift,
+    is_harmless,
+    second_moments,
+)
 from vcr_core.regularization.samples import feature_count, from_rows, sample_count, to_rows
 from vcr_core.regularization.terms import covariance_term, statistics_dtype
 
-SMALL_NUMEL = 2**18  # features that are centred as a whole: 1 MiB in float32
+SMALL_NUMEL = 2**15  # features that are centred as a whole: 128 KiB in float32
+MEDIUM_NUMEL = 2**20  # features that are measured as they are, and again if that was unwise
 
 Scalar = Tensor | float
 
@@ -94,14 +101,28 @@ def measure(z: Tensor, options: PenaltyOptions, *, gram: bool) -> Statistics:
     """Statistics of all samples of ``z``: the first matrix product."""
     if gram or _is_small(z, options):
         return _small_statistics(z, gram=gram)
+    if not _is_medium(z, options):
+        return _statistics(z, choose_shift(z), options)
+    found = _statistics(z, None, options)
+    return (
+        found
+        if is_harmless(found.offset, found.variances)
+        else _statistics(z, found.offset, options)
+    )
+
+
+def _statistics(z: Tensor, shift: Tensor | None, options: PenaltyOptions) -> Statistics:
+    """All samples about ``shift``, in the covariance form."""
     count: Any = sample_count(z)
-    shift = choose_shift(z)
     total, scatter = second_moments(z, shift)
     offset = total / count
-    scatter = scatter.addr_(total, offset, alpha=-1)
     if options.ranks == "global":
+        scatter = scatter.addr_(total, offset, alpha=-1)
         offset, scatter, count = over_all_ranks(shift, offset, scatter, count)
-    covariance = scatter.div_(count - 1)
+        covariance = scatter.div_(count - 1)
+    else:
+        share = 1 / (count - 1)
+        covariance = scatter.addr_(offset, offset, beta=share, alpha=-count * share)
     variances = covariance.diagonal().clamp(min=0)
     return Statistics(shift, offset, variances, _without_diagonal(covariance), count)
 
@@ -180,24 +201,22 @@ def add_gradient(  # noqa: PLR0917
         x = _centred(z, statistics)
         start = None if grad_output is None else to_rows(grad_output).to(x.dtype)
         result = x * diagonal if start is None else torch.addcmul(start, x, diagonal)
+        second = second * push
         left, right = (second, x) if statistics.is_gram else (x, second)
-        return from_rows(_add_scaled_product(result, left, right, push), z.shape).to(z.dtype)
+        return from_rows(plus_product(result, left, right), z.shape).to(z.dtype)
     matrix = _with_diagonal(second * push, diagonal)
     bias = -(statistics.offset @ matrix)
     return add_product(grad_output, z, statistics.shift, matrix, bias)
 
 
-def _add_scaled_product(start: Tensor, left: Tensor, right: Tensor, scale: Scalar) -> Tensor:
-    """start + scale · left @ right, in place."""
-    if isinstance(scale, Tensor):
-        square_first = left.shape[0] == left.shape[1]
-        left, right = (left * scale, right) if square_first else (left, right * scale)
-        return start.addmm_(left, right)
-    return start.addmm_(left, right, alpha=scale)
-
-
 def _is_small(z: Tensor, options: PenaltyOptions) -> bool:
     return z.numel() <= SMALL_NUMEL and options.ranks == "local"
+
+
+def _is_medium(z: Tensor, options: PenaltyOptions) -> bool:
+    """Where looking first costs more than measuring twice, should it come to that."""
+    on_host = z.device.type == "cpu" and not torch.compiler.is_compiling()
+    return on_host and z.numel() <= MEDIUM_NUMEL and options.ranks == "local"
 
 
 def _small_statistics(z: Tensor, *, gram: bool) -> Statistics:
@@ -209,7 +228,7 @@ def _small_statistics(z: Tensor, *, gram: bool) -> Statistics:
     x -= offset
     share = 1 / (x.shape[0] - 1)
     if gram:
-        second = torch.addmm(x[:, :1], x, x.T, beta=0, alpha=share)
+        second = product(x, x.T).mul_(share)
         variances = x.square_().sum(dim=0).mul_(share)
     else:
         second = torch.addmm(offset, x.T, x, beta=0, alpha=share)

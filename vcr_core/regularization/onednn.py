@@ -1,0 +1,114 @@
+"""The products of small blocks of features, by the fastest routine that torch brings.
+
+On a processor torch multiplies matrices with MKL, which leaves half of an AMD's vector units idle,
+and does convolutions and fused linear layers with oneDNN, which does not. A product of matrices is
+a convolution with one by one windows, and its sum over samples is that convolution's gradient with
+respect to its weights. So large float32 products run there where it is at hand; all others, and all
+while compiling, run as plain products. Both agree within float32's rounding.
+
+Shapes: rows (n, D), maps (N, C, L), matrices (D, D).
+"""
+
+from __future__ import annotations
+
+from functools import cache
+
+import torch
+from torch import Tensor
+from torch.nn.grad import conv2d_weight
+
+IMAGES = 32  # rows are shown to the convolution as this many images: below, it falls back to MKL
+LINEAR_PAYS = 2**23  # multiplications; below, calling costs more than it saves
+CONVOLUTION_PAYS = 2**25
+
+
+def product(left: Tensor, right: Tensor) -> Tensor:
+    """left @ right, for matrices."""
+    if _pays(left, left.numel() * right.shape[1], LINEAR_PAYS):
+        return _linear(left, right.T)
+    return left @ right
+
+
+def plus_product(start: Tensor, left: Tensor, right: Tensor) -> Tensor:
+    """start + left @ right, for matrices; ``start`` may be written to."""
+    if _pays(left, left.numel() * right.shape[1], LINEAR_PAYS):
+        return _linear_plus(left, right.T, None, start)
+    return start.addmm_(left, right)
+
+
+def add_square_of_rows(total: Tensor, x: Tensor) -> None:
+    """``total`` += xᵀ x, for rows."""
+    count, size = x.shape
+    work = count * size * size
+    if not _pays(x, work, LINEAR_PAYS if count < 2 * size else CONVOLUTION_PAYS):
+        total.addmm_(x.T, x)
+    elif count < 2 * size:
+        total += _linear(x.T, x.T)
+    else:
+        whole = count - count % IMAGES
+        images = x[:whole].view(IMAGES, 1, whole // IMAGES, size).permute(0, 3, 1, 2)
+        total += _weight_gradient(images)
+        if whole < count:
+            total.addmm_(x[whole:].T, x[whole:])
+
+
+def add_square_of_maps(total: Tensor, x: Tensor) -> None:
+    """``total`` += Σ xₙ xₙᵀ, for maps."""
+    if _pays(x, x.numel() * x.shape[1], CONVOLUTION_PAYS):
+        total += _weight_gradient(x[:, :, None])
+    else:
+        total.addbmm_(x, x.transpose(1, 2))
+
+
+def times_matrix(start: Tensor | None, x: Tensor, matrix: Tensor, bias: Tensor) -> Tensor:
+    """start + x @ matrix + bias, for rows; ``matrix`` is symmetric."""
+    if _pays(x, x.numel() * x.shape[1], LINEAR_PAYS):
+        return _linear(x, matrix, bias) if start is None else _linear_plus(x, matrix, bias, start)
+    result = bias.expand(x.shape).contiguous() if start is None else start + bias
+    return result.addmm_(x, matrix)
+
+
+def matrix_times(start: Tensor | None, x: Tensor, matrix: Tensor, bias: Tensor) -> Tensor:
+    """start + matrix @ xₙ + bias, for maps."""
+    if _pays(x, x.numel() * x.shape[1], CONVOLUTION_PAYS):
+        result = torch.conv2d(x[:, :, None], matrix[:, :, None, None], bias)[:, :, 0]
+        return result if start is None else result.add_(start)
+    offset = bias[:, None]
+    result = offset.expand(x.shape).contiguous() if start is None else start + offset
+    return result.baddbmm_(matrix.expand(x.shape[0], *matrix.shape), x)
+
+
+def _linear(x: Tensor, matrix: Tensor, bias: Tensor | None = None) -> Tensor:
+    """x @ matrixᵀ + bias."""
+    product: Tensor = torch.ops.mkldnn._linear_pointwise(x, matrix, bias, "none", [], "")
+    return product
+
+
+def _linear_plus(x: Tensor, matrix: Tensor, bias: Tensor | None, start: Tensor) -> Tensor:
+    """x @ matrixᵀ + bias + start."""
+    total: Tensor = torch.ops.mkldnn._linear_pointwise.binary(x, start, matrix, bias, "add")
+    return total
+
+
+def _weight_gradient(images: Tensor) -> Tensor:
+    """Σ z zᵀ over images and locations of ``images`` (N, D, H, W)."""
+    size = images.shape[1]
+    gradient: Tensor = conv2d_weight(images, (size, size, 1, 1), images)  # type: ignore[no-untyped-call]
+    return gradient.view(size, size)
+
+
+def _pays(x: Tensor, multiplications: int, least: int) -> bool:
+    return (
+        multiplications >= least
+        and x.device.type == "cpu"
+        and x.dtype == torch.float32
+        and not torch.compiler.is_compiling()
+        and _is_at_hand()
+        and bool(torch.backends.mkldnn.enabled)
+    )
+
+
+@cache
+def _is_at_hand() -> bool:
+    built_in: bool = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
+    return built_in and hasattr(torch.ops.mkldnn, "_linear_pointwise")
