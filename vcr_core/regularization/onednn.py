@@ -29,11 +29,13 @@ def product(left: Tensor, right: Tensor) -> Tensor:
     return left @ right
 
 
-def plus_product(start: Tensor, left: Tensor, right: Tensor) -> Tensor:
-    """start + left @ right, for matrices; ``start`` may be written to."""
+def plus_product(start: Tensor | None, left: Tensor, right: Tensor) -> Tensor:
+    """start + left @ right, for matrices."""
+    if start is None:
+        return product(left, right)
     if _pays(left, left.numel() * right.shape[1], LINEAR_PAYS):
         return _linear_plus(left, right.T, None, start)
-    return start.addmm_(left, right)
+    return torch.addmm(start, left, right)
 
 
 def add_square_of_rows(total: Tensor, x: Tensor) -> None:
@@ -68,14 +70,18 @@ def times_matrix(start: Tensor | None, x: Tensor, matrix: Tensor, bias: Tensor) 
     return result.addmm_(x, matrix)
 
 
-def matrix_times(start: Tensor | None, x: Tensor, matrix: Tensor, bias: Tensor) -> Tensor:
-    """start + matrix @ xₙ + bias, for maps."""
+def matrix_times(
+    start: Tensor | None, x: Tensor, matrix: Tensor, bias: Tensor, *, out: Tensor
+) -> None:
+    """``out`` = start + matrix @ xₙ + bias, for maps."""
     if _pays(x, x.numel() * x.shape[1], CONVOLUTION_PAYS):
-        result = torch.conv2d(x[:, :, None], matrix[:, :, None, None], bias)[:, :, 0]
-        return result if start is None else result.add_(start)
-    offset = bias[:, None]
-    result = offset.expand(x.shape).contiguous() if start is None else start + offset
-    return result.baddbmm_(matrix.expand(x.shape[0], *matrix.shape), x)
+        product = torch.conv2d(x[:, :, None], matrix[:, :, None, None], bias)[:, :, 0]
+    else:
+        product = torch.baddbmm(bias[:, None], matrix.expand(x.shape[0], *matrix.shape), x)
+    if start is None:
+        out.copy_(product)
+    else:
+        torch.add(product, start, out=out)
 
 
 def _linear(x: Tensor, matrix: Tensor, bias: Tensor | None = None) -> Tensor:

@@ -29,7 +29,7 @@ from vcr_core.regularization.terms import statistics_dtype
 
 PROBED_SAMPLES, PROBED_LOCATIONS = 64, 8
 HARMLESS_MEAN = 3.0  # in standard deviations: costs a factor 1 + 3² of rounding error
-CPU_CHUNK_BYTES = {True: 2**20, False: 2**22}  # of rows, of maps
+CPU_CHUNK_BYTES = {True: 2**20, False: 2**21}  # of rows, of maps
 ACCELERATOR_CHUNK_BYTES = 2**26
 
 
@@ -77,13 +77,19 @@ def add_product(
 
     Shapes: ``matrix`` symmetric (D, D), ``bias`` (D,).
     """
+    rows = has_rows(z)
     parts = list(_chunks(z, shift))
-    if len(parts) == 1:
-        return _piece(grad_output, z, shift, matrix, bias).to(z.dtype)
+    if rows and len(parts) == 1:
+        return _rows_piece(grad_output, z, shift, matrix, bias).to(z.dtype)
     result = _empty(z)
     for part in parts:
         gradient = None if grad_output is None else grad_output[part]
-        result[part] = _piece(gradient, z[part], shift, matrix, bias)
+        if rows:
+            result[part] = _rows_piece(gradient, z[part], shift, matrix, bias)
+        else:
+            x = centred(z[part], shift, rows=False)
+            start = None if gradient is None else centred(gradient, None, rows=False)
+            matrix_times(start, x, matrix, bias, out=result[part].view(x.shape))
     return result
 
 
@@ -101,15 +107,12 @@ def has_rows(z: Tensor) -> bool:
     return z.ndim <= 3 or z.stride(1) == 1
 
 
-def _piece(
+def _rows_piece(
     grad_output: Tensor | None, z: Tensor, shift: Tensor | None, matrix: Tensor, bias: Tensor
 ) -> Tensor:
-    rows = has_rows(z)
-    x = centred(z, shift, rows=rows)
-    start = None if grad_output is None else centred(grad_output, None, rows=rows)
-    if rows:
-        return from_rows(times_matrix(start, x, matrix, bias), z.shape)
-    return matrix_times(start, x, matrix, bias).view(z.shape)
+    start = None if grad_output is None else centred(grad_output, None, rows=True)
+    x = centred(z, shift, rows=True)
+    return from_rows(times_matrix(start, x, matrix, bias), z.shape)
 
 
 def _chunks(z: Tensor, shift: Tensor | None) -> Iterator[slice]:

@@ -200,10 +200,10 @@ def add_gradient(  # noqa: PLR0917
     if statistics.is_gram or _is_small(z, options):
         x = _centred(z, statistics)
         start = None if grad_output is None else to_rows(grad_output).to(x.dtype)
-        result = x * diagonal if start is None else torch.addcmul(start, x, diagonal)
         second = second * push
         left, right = (second, x) if statistics.is_gram else (x, second)
-        return from_rows(plus_product(result, left, right), z.shape).to(z.dtype)
+        result = plus_product(start, left, right).addcmul_(x, diagonal)
+        return from_rows(result, z.shape).to(z.dtype)
     matrix = _with_diagonal(second * push, diagonal)
     bias = -(statistics.offset @ matrix)
     return add_product(grad_output, z, statistics.shift, matrix, bias)
