@@ -7,8 +7,10 @@ than features, the Gram form makes G = Xc Xcᵀ / (n − 1) (n, n) instead, beca
 
 so that value and gradient of the square penalty need no D×D matrix at all.
 
-Two ways to the same sums. A large layer is worked through in chunks, where it lies (products.py).
-A small one is centred as a whole: there the number of operations costs more than the arithmetic.
+Three ways to the same sums. A small layer is centred as a whole: there the number of operations
+costs more than the arithmetic. A medium one is measured as it lies, and again about its mean where
+that turns out to be large. A large one is looked at first and then worked through in chunks
+(products.py).
 
 Scalars are plain numbers where the features lie on the host, since there they cost nothing to read
 and a tensor for each would cost more than a small layer's arithmetic; on an accelerator, and while
