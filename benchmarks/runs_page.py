@@ -172,7 +172,6 @@ def compare(page: Page, runs: list[str]) -> dict[str, float]:
         page.locator(f"tr[data-run='{run}'] input[type=checkbox]").check()
     button = page.get_by_role("button", name="Compare these")
     expect(button).to_be_enabled(timeout=PATIENCE_MS)
-    page.wait_for_function("window.Plotly")
 
     def press() -> None:
         button.click()
