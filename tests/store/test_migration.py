@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import threading
 from pathlib import Path
 from typing import Any
@@ -226,3 +227,19 @@ def test_many_that_open_an_old_store_at_once_migrate_it_once(version_1: str) -> 
     for thread in threads:
         thread.join()
     assert errors == []
+
+
+def test_an_old_store_that_is_just_being_written_is_waited_for(tmp_path: Path) -> None:
+    path = tmp_path / "old.sqlite"
+    writer = sqlite3.connect(path, check_same_thread=False)
+    writer.executescript(VERSION_1)
+    writer.execute("BEGIN IMMEDIATE")
+    with pytest.raises(sqlite3.OperationalError, match="locked"):  # it does not wait by itself
+        sqlite3.connect(path, timeout=5).execute("PRAGMA journal_mode = WAL")
+    done = threading.Timer(0.3, writer.rollback)
+    done.start()
+    store = open_store(f"sqlite:///{path}")
+    done.join()
+    assert store.runs() == []
+    store.close()
+    writer.close()

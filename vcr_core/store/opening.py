@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import math
 import os
+import sqlite3
+import time
 import uuid
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,6 +22,7 @@ from vcr_core.store.connection import begin_write, shown, translated
 from vcr_core.store.migration import migrate
 
 BUSY_MILLISECONDS = 10_000
+AGAIN_SECONDS = 0.01
 CONNECT_SECONDS = 10
 EXAMPLES = "sqlite:////folder/runs.sqlite or postgresql://user:password@host/database"
 CREATION_LOCK = 7_282_713  # any number that all of us agree on
@@ -134,13 +137,10 @@ class StoreFile:
 
     def _connected(self, connection: Any, record: Any) -> None:
         cursor = connection.cursor()
-        for pragma in (
-            f"busy_timeout = {BUSY_MILLISECONDS}",
-            "journal_mode = WAL",
-            "synchronous = NORMAL",
-            "foreign_keys = ON",
-        ):
-            cursor.execute(f"PRAGMA {pragma}")
+        cursor.execute(f"PRAGMA busy_timeout = {BUSY_MILLISECONDS}")
+        _write_ahead(cursor)
+        cursor.execute("PRAGMA synchronous = NORMAL")
+        cursor.execute("PRAGMA foreign_keys = ON")
         cursor.close()
         record.info["file"] = self._identity()
 
@@ -159,6 +159,21 @@ class StoreFile:
             f"the store at {self.path} was there before and is gone: put the file back, or end "
             "every VCR Lab process of this store to start with an empty one"
         )
+
+
+def _write_ahead(cursor: sqlite3.Cursor) -> None:
+    """Readers and a writer at once. While another connection writes to a file that has not changed
+    over yet, SQLite refuses at once, whatever its ``busy_timeout``: it is asked again."""
+    deadline = time.monotonic() + BUSY_MILLISECONDS / 1000
+    while True:
+        try:
+            cursor.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if "is locked" not in str(error) or time.monotonic() > deadline:
+                raise
+            time.sleep(AGAIN_SECONDS)
+        else:
+            return
 
 
 def dump_json(value: Any) -> str:
