@@ -43,6 +43,11 @@ def trained(config: RunConfig) -> dict[str, Tensor]:
     return {name: value.detach() for name, value in trainer.experiment.model.state_dict().items()}
 
 
+def distance(one: Tensor, other: Tensor) -> float:
+    """Of two tensors, beside their size: AdamW makes much of single gradients near zero."""
+    return ((one - other).float().norm() / other.float().norm()).item()
+
+
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf")
 @pytest.mark.parametrize("backend", ["aot_eager", "inductor"])
@@ -53,8 +58,11 @@ def test_compiled_blocks_train_the_same_network(
     config = override(RunConfig(), IMAGES)
     plain, compiled = trained(config), trained(override(config, {"training.compile": True}))
     assert plain.keys() == compiled.keys()
+    other = trained(config.baseline())  # known to be different: this far apart is not the same
     for name, value in plain.items():
-        torch.testing.assert_close(compiled[name], value, rtol=1e-3, atol=1e-4)
+        assert distance(compiled[name], value) < 1e-3, name
+        if value.is_floating_point():
+            assert distance(other[name], value) > 1e-3, name
 
 
 def test_compiled_networks_are_measured_uncompiled(monkeypatch: pytest.MonkeyPatch) -> None:
