@@ -81,7 +81,7 @@ def test_a_large_layer_takes_onednn_and_its_gradient_is_the_same_without(
     z = torch.randn(64, 64, 16, 16).contiguous(memory_format=layout).requires_grad_()
     found, used = [], []
     for _ in range(2):
-        with profile(activities=[ProfilerActivity.CPU]) as record:
+        with profile(activities=[ProfilerActivity.CPU], acc_events=True) as record:
             measured = penalized_identity(z, (1.0, 1.0), PenaltyOptions())
             found.append((measured.value, torch.autograd.grad(measured.value, z)[0]))
         names = {event.key for event in record.key_averages()}
