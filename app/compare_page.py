@@ -33,6 +33,7 @@ from vcr_core.store import Run, Store
 
 RUNS = "runs"
 TICK_SECONDS = 2.0
+MOST_NAMED = 5
 MEAN = "mean"
 CURVES = {MEAN: "Mean over seeds", "each": "Every run"}
 
@@ -48,11 +49,7 @@ def compare_page() -> None:
 def _shown() -> None:
     try:
         runs, missing = linked_runs(lab_store())
-        for run in missing:
-            st.warning(
-                tr("The link names a run that is not here: {reason}", reason=plain(run)),
-                icon=":material/search_off:",
-            )
+        _say_missing(missing)
         if 2 <= len(runs) <= MOST_COMPARED:
             _compare(runs)
         else:
@@ -60,6 +57,21 @@ def _shown() -> None:
     except VcrLabError as error:
         st.error(plain(told(error)), icon=":material/error:")
         st.button(tr("Try again"), icon=":material/refresh:")
+
+
+def _say_missing(runs: Sequence[str]) -> None:
+    """One message, however many runs the link names in vain."""
+    if len(runs) == 1:
+        words = tr("The link names a run that is not here: {reason}", reason=plain(runs[0]))
+    elif runs:
+        more = "; …" if len(runs) > MOST_NAMED else ""
+        names = plain("; ".join(runs[:MOST_NAMED])) + more
+        words = tr(
+            "The link names {count} runs that are not here: {names}", count=len(runs), names=names
+        )
+    else:
+        return
+    st.warning(words, icon=":material/search_off:")
 
 
 def _compare(runs: Sequence[Run]) -> None:

@@ -153,6 +153,13 @@ def test_a_deleted_and_an_unknown_run_are_said_and_the_rest_is_shown(
     assert "Δ +15.0" in tables(page)
 
 
+def test_many_unknown_runs_are_one_message(store: Store) -> None:
+    page = open_compare(runs=",".join(f"unknown{place}" for place in range(40)))
+    (warning,) = page.warning
+    assert "names 40 runs that are not here: unknown0; unknown1" in warning.value
+    assert "unknown39" not in warning.value
+
+
 @pytest.mark.parametrize(
     ("count", "message"),
     [(0, "Select 2 to 12 runs"), (1, "This is one run"), (13, "These are 13 runs")],

@@ -73,7 +73,8 @@ def test_working_in_chunks_changes_nothing(
 ) -> None:
     z = features(*shape, mean=50.0).to(dtype)
     whole = relative_error(z)
-    monkeypatch.setattr(products, "CPU_CHUNK_BYTES", {True: 512, False: 512})
+    monkeypatch.setattr(products, "ROWS_CHUNK_BYTES", 512)
+    monkeypatch.setattr(products, "MAPS_CHUNK_BYTES", 512)
     monkeypatch.setattr(statistics, "SMALL_NUMEL", 0)
     assert len(list(products._chunks(z, products.choose_shift(z)))) >= 2
     assert relative_error(z) < max(2 * whole, 1e-5)

@@ -17,6 +17,8 @@ import torch
 from torch import Tensor
 from torch.nn.grad import conv2d_weight
 
+from vcr_core.regularization.samples import on_host
+
 IMAGES = 32  # rows are shown to the convolution as this many images: below, it falls back to MKL
 LINEAR_PAYS = 2**23  # multiplications; below, calling costs more than it saves
 CONVOLUTION_PAYS = 2**25
@@ -106,9 +108,8 @@ def _weight_gradient(images: Tensor) -> Tensor:
 def _pays(x: Tensor, multiplications: int, least: int) -> bool:
     return (
         multiplications >= least
-        and x.device.type == "cpu"
         and x.dtype == torch.float32
-        and not torch.compiler.is_compiling()
+        and on_host(x)
         and _is_at_hand()
         and bool(torch.backends.mkldnn.enabled)
     )

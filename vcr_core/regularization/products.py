@@ -24,12 +24,12 @@ from vcr_core.regularization.onednn import (
     matrix_times,
     times_matrix,
 )
-from vcr_core.regularization.samples import feature_count, from_rows, sample_count, to_rows
+from vcr_core.regularization.samples import feature_count, from_rows, on_host, sample_count, to_rows
 from vcr_core.regularization.terms import statistics_dtype
 
 PROBED_SAMPLES, PROBED_LOCATIONS = 64, 8
 HARMLESS_MEAN = 3.0  # in standard deviations: costs a factor 1 + 3² of rounding error
-CPU_CHUNK_BYTES = {True: 2**20, False: 2**21}  # of rows, of maps
+ROWS_CHUNK_BYTES, MAPS_CHUNK_BYTES = 2**20, 2**21  # on a processor
 ACCELERATOR_CHUNK_BYTES = 2**26
 
 
@@ -43,7 +43,7 @@ class Sums(NamedTuple):
 def choose_shift(z: Tensor) -> Tensor | None:
     """What to subtract from every sample of ``z`` before multiplying; ``None`` for nothing."""
     probe = _probe(z)
-    if z.device.type != "cpu" or torch.compiler.is_compiling():
+    if not on_host(z):
         return probe.mean(dim=(0, 2))  # the choice below would wait, or break the graph
     variance, shift = torch.var_mean(probe, dim=(0, 2), correction=0)
     return None if is_harmless(shift, variance) else shift
@@ -124,8 +124,8 @@ def _chunks(z: Tensor, shift: Tensor | None) -> Iterator[slice]:
     dtype = statistics_dtype(z.dtype)
     rows = has_rows(z)
     is_whole = rows and shift is None and z.dtype == dtype
-    on_cpu = z.device.type == "cpu" and not torch.compiler.is_compiling()
-    budget = CPU_CHUNK_BYTES[rows] if on_cpu else ACCELERATOR_CHUNK_BYTES
+    on_cpu = ROWS_CHUNK_BYTES if rows else MAPS_CHUNK_BYTES
+    budget = on_cpu if on_host(z) else ACCELERATOR_CHUNK_BYTES
     bytes_each = max(1, z[0].numel()) * dtype.itemsize
     step = z.shape[0] if is_whole else max(1, budget // bytes_each)
     for start in range(0, z.shape[0], step):

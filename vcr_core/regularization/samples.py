@@ -16,6 +16,11 @@ from vcr_core.errors import FeatureError
 from vcr_core.regularization.options import PenaltyOptions
 
 
+def on_host(tensor: Tensor) -> bool:
+    """Whether a number can be read at once: there is no device to wait for, no graph to break."""
+    return tensor.device.type == "cpu" and not torch.compiler.is_compiling()
+
+
 def to_rows(z: Tensor) -> Tensor:
     """The samples of ``z`` as rows (n, D); a view where the memory layout allows it."""
     return (z.movedim(1, -1) if z.ndim > 3 else z).flatten(0, -2)

@@ -34,7 +34,13 @@ from vcr_core.regularization.products import (
     is_harmless,
     second_moments,
 )
-from vcr_core.regularization.samples import feature_count, from_rows, sample_count, to_rows
+from vcr_core.regularization.samples import (
+    feature_count,
+    from_rows,
+    on_host,
+    sample_count,
+    to_rows,
+)
 from vcr_core.regularization.terms import covariance_term, statistics_dtype
 
 SMALL_NUMEL = 2**15  # features that are centred as a whole: 128 KiB in float32
@@ -106,11 +112,9 @@ def measure(z: Tensor, options: PenaltyOptions, *, gram: bool) -> Statistics:
     if not _is_medium(z, options):
         return _statistics(z, choose_shift(z), options)
     found = _statistics(z, None, options)
-    return (
-        found
-        if is_harmless(found.offset, found.variances)
-        else _statistics(z, found.offset, options)
-    )
+    if is_harmless(found.offset, found.variances):
+        return found
+    return _statistics(z, found.offset, options)
 
 
 def _statistics(z: Tensor, shift: Tensor | None, options: PenaltyOptions) -> Statistics:
@@ -159,9 +163,7 @@ def read(statistics: Statistics, options: PenaltyOptions) -> tuple[Readings, Ten
 
 def plain(scalar: Tensor) -> Scalar:
     """A number where that costs no waiting: see the module's first lines."""
-    if scalar.device.type != "cpu" or torch.compiler.is_compiling():
-        return scalar
-    return scalar.item()
+    return scalar.item() if on_host(scalar) else scalar
 
 
 def exact_weights(
@@ -217,8 +219,7 @@ def _is_small(z: Tensor, options: PenaltyOptions) -> bool:
 
 def _is_medium(z: Tensor, options: PenaltyOptions) -> bool:
     """Where looking first costs more than measuring twice, should it come to that."""
-    on_host = z.device.type == "cpu" and not torch.compiler.is_compiling()
-    return on_host and z.numel() <= MEDIUM_NUMEL and options.ranks == "local"
+    return on_host(z) and z.numel() <= MEDIUM_NUMEL and options.ranks == "local"
 
 
 def _small_statistics(z: Tensor, *, gram: bool) -> Statistics:
