@@ -193,6 +193,16 @@ def test_terms_are_unweighted_and_detached() -> None:
     assert not terms.variance.requires_grad
 
 
+def test_terms_can_be_read_before_the_penalty_is_asked_for() -> None:
+    model, x = mlp(), batch()
+    handle = attach(model, variance_weight=1, covariance_weight=1)
+    model(x)
+    early = handle.terms()
+    assert early
+    handle.penalty()
+    assert early == handle.terms()
+
+
 @pytest.mark.parametrize("weight", [0.0, 1.0])
 def test_moments_are_those_of_the_features_with_and_without_weights(weight: float) -> None:
     model, x = mlp(), batch()

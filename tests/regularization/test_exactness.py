@@ -2,6 +2,8 @@
 
 Every test compares training through ``attach`` and ``handle.penalty()`` with plain autograd on the
 formulas of ``terms.py``, on the same little network in float64 (unless the claim is about a type).
+All of it twice: with layers that are measured when the penalty is asked for, and with layers that
+are measured in the forward, because they are large.
 """
 
 from __future__ import annotations
@@ -20,10 +22,17 @@ from vcr_core.regularization import (
     VCRLayer,
     attach,
     covariance_penalty,
+    function,
     variance_penalty,
 )
 
 ALPHA, BETA = 0.7, 2.5
+
+
+@pytest.fixture(autouse=True, params=["measured together", "measured in the forward"])
+def _when_measured(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    if request.param == "measured in the forward":
+        monkeypatch.setattr(function, "MEDIUM_NUMEL", 0)
 
 
 class Network(nn.Module):
@@ -334,9 +343,21 @@ def test_statistics_inside_autocast_are_those_of_float32() -> None:
 def test_an_in_place_operation_after_the_layer_is_an_error_that_names_it() -> None:
     model = nn.Sequential(nn.Linear(6, 8), nn.ReLU(inplace=True), nn.Linear(8, 2)).double()
     handle = attach(model, variance_weight=1, covariance_weight=1, layers=["0"])
-    loss = model(batch()).sum() + handle.penalty()
+    output = model(batch())
     with pytest.raises(RuntimeError, match=r"output of layer '0' was overwritten .*inplace=False"):
-        loss.backward()
+        (output.sum() + handle.penalty()).backward()
+
+
+def test_nor_are_its_terms_those_of_what_was_written_over() -> None:
+    model = nn.Sequential(nn.Linear(6, 8), nn.ReLU(inplace=True), nn.Linear(8, 2)).double()
+    handle = attach(model, variance_weight=1, covariance_weight=1, layers=["0"])
+    model(batch())
+    if function.MEDIUM_NUMEL:
+        with pytest.raises(RuntimeError, match="output of layer '0' was overwritten"):
+            handle.terms()
+    else:
+        expected = variance_penalty(model[0](batch())).item()
+        assert handle.terms()["0"].variance.item() == pytest.approx(expected)
 
 
 def test_an_in_place_layer_itself_is_exact() -> None:

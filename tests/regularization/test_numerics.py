@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gc
+import math
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -14,6 +17,7 @@ from vcr_core.regularization import (
     VCRLayer,
     attach,
     covariance_penalty,
+    function,
     products,
     statistics,
     variance_penalty,
@@ -78,6 +82,14 @@ def test_working_in_chunks_changes_nothing(
     monkeypatch.setattr(statistics, "SMALL_NUMEL", 0)
     assert len(list(products._chunks(z, products.choose_shift(z)))) >= 2
     assert relative_error(z) < max(2 * whole, 1e-5)
+
+
+@pytest.mark.parametrize("mean", [0.0, 1.5, 50.0, 1e4])
+@pytest.mark.parametrize("shape", [(40, 6), (12, 40), (3, 4, 30)])
+def test_nor_does_it_in_small_layers_and_in_the_gram_form(
+    shape: tuple[int, ...], mean: float
+) -> None:
+    assert relative_error(features(*shape, mean=mean).float()) < 1e-5
 
 
 @given(
@@ -180,15 +192,34 @@ def test_skipping_changes_nothing_for_finite_features() -> None:
     assert torch.equal(found[0], found[1])
 
 
-def test_no_copy_of_the_activations_is_kept_for_the_backward() -> None:
-    z = torch.randn(64, 16, 8, 8, requires_grad=True)
-    kept: list[Tensor] = []
+def alive() -> dict[int, Tensor]:
+    """A tensor for every piece of memory that is in use, by where it lies."""
+    gc.collect()
+    found = [each for each in gc.get_objects() if type(each) is Tensor]
+    real = [each for each in found if each.is_cpu and not torch._is_functional_tensor(each)]
+    return {each.untyped_storage().data_ptr(): each for each in real}
 
-    def pack(tensor: Tensor) -> Tensor:
-        kept.append(tensor)
-        return tensor
 
-    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
-        VCRLayer(1, 1)(z)
-    others = [each for each in kept if each.data_ptr() != z.data_ptr()]
-    assert sum(each.numel() for each in others) <= 16 * 16 + 4 * 16 + 8
+def size_of_new(before: dict[int, Tensor]) -> int:
+    """Bytes of what is in use and was not ``before``, which is kept alive by it."""
+    now = [tensor for place, tensor in alive().items() if place not in before]
+    return sum(tensor.untyped_storage().nbytes() for tensor in now)
+
+
+@pytest.mark.parametrize("shape", [(64, 16, 8, 8), (12, 40)])
+@pytest.mark.parametrize("later", [True, False])
+def test_a_forward_keeps_no_copy_of_the_features_and_a_backward_keeps_nothing(
+    shape: tuple[int, ...], later: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not later:
+        monkeypatch.setattr(function, "MEDIUM_NUMEL", 0)
+    side, size = min(math.prod(shape) // shape[1], shape[1]), shape[1]
+    layer = nn.Sequential(nn.Identity())
+    handle = attach(layer, variance_weight=1, covariance_weight=1, layers=["0"])
+    z = torch.randn(shape, requires_grad=True)
+    z.grad = torch.zeros_like(z)
+    before = alive()
+    loss = layer(z).mean() + handle.penalty()
+    assert 4 * side * side <= size_of_new(before) <= 4 * (side * side + 5 * size + 16)
+    loss.backward()
+    assert size_of_new(before) <= 4 * (size + 16)  # the variances, for whoever asks

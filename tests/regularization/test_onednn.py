@@ -39,13 +39,14 @@ def test_rows(shape: tuple[int, int]) -> None:
     matrix, bias = torch.randn(size, size), torch.randn(size)
     matrix = matrix + matrix.T
     for x in layouts(dense):
-        total = torch.ones(size, size)
-        onednn.add_square_of_rows(total, x)
-        close(total, 1 + x.double().T @ x.double())
-        product = x.double() @ matrix.double() + bias
-        close(onednn.times_matrix(None, x, matrix, bias), product)
-        for start in layouts(above):
-            close(onednn.times_matrix(start, x, matrix, bias), product + start)
+        square = x.double().T @ x.double()
+        close(onednn.plus_square_of_rows(None, x), square)
+        close(onednn.plus_square_of_rows(torch.ones(size, size), x), 1 + square)
+        product = x.double() @ matrix.double()
+        for shift, expected in ((bias, product + bias), (None, product)):
+            close(onednn.times_matrix(None, x, matrix, shift), expected)
+            for start in layouts(above):
+                close(onednn.times_matrix(start, x, matrix, shift), expected + start)
         close(onednn.product(x, x.T), x.double() @ x.double().T)
         product = x.double() @ matrix.double()
         close(onednn.plus_product(None, x, matrix), product)
@@ -60,16 +61,17 @@ def test_maps(shape: tuple[int, int, int]) -> None:
     matrix, bias = torch.randn(size, size), torch.randn(size)
     matrix = matrix + matrix.T
     for x in layouts(dense):
-        total = torch.ones(size, size)
-        onednn.add_square_of_maps(total, x)
-        close(total, 1 + (x.double() @ x.double().mT).sum(dim=0))
-        product = matrix.double() @ x.double() + bias[:, None]
+        square = (x.double() @ x.double().mT).sum(dim=0)
+        close(onednn.plus_square_of_maps(None, x), square)
+        close(onednn.plus_square_of_maps(torch.ones(size, size), x), 1 + square)
+        product = matrix.double() @ x.double()
         out = torch.empty(shape)
-        onednn.matrix_times(None, x, matrix, bias, out=out)
-        close(out, product)
-        for start in layouts(above):
-            onednn.matrix_times(start, x, matrix, bias, out=out)
-            close(out, product + start)
+        for shift, expected in ((bias, product + bias[:, None]), (None, product)):
+            onednn.matrix_times(None, x, matrix, shift, out=out)
+            close(out, expected)
+            for start in layouts(above):
+                onednn.matrix_times(start, x, matrix, shift, out=out)
+                close(out, expected + start)
 
 
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 
 from torch import nn
 
-from vcr_core.regularization.budgets import Budget, phase_of, shares_of
+from vcr_core.regularization.budgets import Budget, shares_of
 from vcr_core.regularization.handle import Regularization
 from vcr_core.regularization.hook import AttachedLayer
 from vcr_core.regularization.options import NonFinite, PenaltyOptions, Ranks, Scale, Tokens
@@ -59,8 +59,8 @@ def attach(
         budget: "full" is all samples at every step, "light" is ``BUDGETS["light"]``: most of the
             gain for a few per cent of the step's time, at some cost of source accuracy (see
             ``docs/cost.md``). Sets ``max_samples`` and ``every``.
-        every: each layer takes its penalty at every k-th step only, k times as strong; layers take
-            turns, and between its turns a layer costs nothing.
+        every: take the penalty at every k-th step only, k times as strong; the steps between cost
+            nothing.
         ranks: "global" takes statistics over all processes of ``torch.distributed`` by one
             all-reduce a layer and undoes DistributedDataParallel's averaging; "local" does neither.
         nonfinite: on NaN or Inf features "raise" an error, or "skip" that layer's penalty.
@@ -92,7 +92,6 @@ def attach(
             name,
             Strength(variance_weight, covariance_weight, options, factor=factors[name]),
             seed=seed * len(names) + place,
-            phase=phase_of(place, len(names), every),
         )
         for place, name in enumerate(names)
     ]

@@ -32,12 +32,3 @@ def shares_of(budget: str) -> Shares:
     if budget not in BUDGETS:
         raise ConfigError(f"expected one of {', '.join(BUDGETS)}, got {budget!r}", field="budget")
     return BUDGETS[budget]
-
-
-def phase_of(place: int, layers: int, every: int) -> int:
-    """The first step at which layer number ``place`` of ``layers`` has its penalty.
-
-    Layers take turns, as evenly as they can: a step's penalties stay few and small, where all
-    layers together would pull k times as hard at one step and not at all at the next.
-    """
-    return place % every if layers >= every else place * every // layers

@@ -5,9 +5,8 @@ backward passes through an identity. The Function has two differentiable outputs
 
     y = z       and       value = α · l_var + β · l_cov,
 
-and its backward receives (grad_y, grad_value) and returns grad_y + grad_value · (Z − mean) @ M with
-
-    M = − α/(D(n − 1)) · diag(1[s < γ]/s)  +  4β/(D(D − 1)(n − 1)) · clip(offdiag(C), −δ, δ).
+and its backward receives (grad_y, grad_value) and returns grad_y + grad_value · (Z − mean) @ M,
+where M is the matrix of ``penalty.py``.
 
 Because the value is a proper output, whatever rescales the loss (a gradient scaler, accumulation,
 a part of the batch) rescales the penalty with it. The gradient is exact with respect to the
@@ -16,8 +15,8 @@ uncentred features, because the rows of Z − mean sum to zero.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
+import math
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -26,28 +25,19 @@ from torch.autograd.function import once_differentiable
 
 from vcr_core.regularization.distributed import averaging_factor
 from vcr_core.regularization.options import PenaltyOptions
-from vcr_core.regularization.samples import draw, gather, require_features, scatter
-from vcr_core.regularization.statistics import (
-    Readings,
-    Scalar,
-    Statistics,
-    add_gradient,
-    exact_weights,
-    measure,
-    plain,
-    prefers_gram,
-    read,
+from vcr_core.regularization.penalty import PenaltyGradient, Readings, Scalar, penalty_of
+from vcr_core.regularization.samples import (
+    draw,
+    gather,
+    on_host,
+    require_features,
+    scatter,
+    takes_all,
 )
+from vcr_core.regularization.statistics import MEDIUM_NUMEL, measure, prefers_gram
+from vcr_core.regularization.terms import statistics_dtype
 
-
-class Journey:
-    """Whether the gradient of one forward's penalty ever came back."""
-
-    __slots__ = ("missed", "received")
-
-    def __init__(self) -> None:
-        self.missed = False
-        self.received = False
+Weights = tuple[float, float] | Tensor
 
 
 class Passage(NamedTuple):
@@ -55,14 +45,12 @@ class Passage(NamedTuple):
 
     ``inject``   add the penalty's gradient at scale 1, whether or not the value joins the loss
     ``layer``    name for error messages
-    ``moments``  return the covariance: never the Gram form
-    ``journey``  is told what the backward received
+    ``moments``  keep mean and covariance: never the Gram form
     """
 
     inject: bool = False
     layer: str = ""
     moments: bool = False
-    journey: Journey | None = None
 
 
 class Measured(NamedTuple):
@@ -75,9 +63,92 @@ class Measured(NamedTuple):
     covariance: Tensor | None  # (D, D), where moments were asked for
 
 
+class Found(NamedTuple):
+    """What was found in the features of one forward, all of it detached."""
+
+    value: Scalar  # of the penalty
+    readings: Readings
+    mean: Tensor | None  # (D,), where moments were asked for
+    covariance: Tensor | None  # (D, D), where moments were asked for
+    drawn: Tensor | None  # which samples; None for all
+    finite: Tensor | None  # whether the features were, where that is not an error
+    gradient: PenaltyGradient
+
+
+class Visit:
+    """One forward of one layer: its features until they are measured, then what they gave.
+
+    Where features are few, on a processor, they wait until the penalty is asked for. Then all such
+    layers are measured one after another, by code that stays in cache; between two layers of the
+    network each operation would find it gone and take several times as long.
+
+    ``found``     is let go by the backward, and made again for another one
+    ``missed``    whether a backward came by without the penalty
+    ``received``  whether one came with it
+    """
+
+    __slots__ = (
+        "_features",
+        "_number",
+        "_version",
+        "found",
+        "missed",
+        "options",
+        "passage",
+        "received",
+        "seed",
+        "weights",
+    )
+
+    def __init__(
+        self, weights: Weights, options: PenaltyOptions, passage: Passage, seed: Tensor | None
+    ) -> None:
+        self.weights, self.options = weights, options
+        self.passage, self.seed = passage, seed
+        self.missed = self.received = False
+        self.found: Found | None = None
+        self._features: Tensor | None = None
+
+    def begin(self, z: Tensor, *, later: bool) -> Tensor:
+        """The penalty of ``z`` as a scalar tensor; if ``later``, any number until ``settle``."""
+        require_features(z, layer=self.passage.layer)
+        if not later:
+            value = self.measure(z).value
+            dtype = statistics_dtype(z.dtype)
+            return value if isinstance(value, Tensor) else z.new_full((), value, dtype=dtype)
+        self._features, self._version = z.detach(), z._version
+        self._number = z.new_empty((), dtype=statistics_dtype(z.dtype))
+        return self._number.detach()
+
+    def settle(self) -> Found:
+        """Measure what waits to be."""
+        z, self._features = self._features, None
+        if z is not None:
+            if z._version != self._version:
+                raise _overwritten(self.passage.layer)
+            self._number.fill_(self.measure(z).value)
+        assert self.found is not None
+        return self.found
+
+    def measure(self, z: Tensor) -> Found:
+        """Measure ``z`` now."""
+        look = (z, self.weights, self.seed, self.options, self.passage)
+        found: Found = _outside_autocast(z, _find, *look)
+        self.found = found
+        return found
+
+    def gradient(self, grad_output: Tensor | None, z: Tensor, scale: Scalar) -> Tensor:
+        """``grad_output`` plus ``scale`` times the penalty's gradient with respect to ``z``."""
+        found = self.found or self.measure(z)
+        self.found = None
+        saved = (found.drawn, found.finite, *found.gradient)
+        total: Tensor = _outside_autocast(z, _added, grad_output, z, scale, saved, self.options)
+        return total
+
+
 def penalized_identity(
     z: Tensor,
-    weights: tuple[float, float] | Tensor,
+    weights: Weights,
     options: PenaltyOptions,
     passage: Passage | None = None,
     seed: Tensor | None = None,
@@ -95,25 +166,41 @@ def penalized_identity(
     Raises ``FeatureError`` where ``z`` has no samples to compare.
     """
     passage = passage or Passage()
-    output, value, *kept = PenalizedIdentity.apply(z, weights, seed, options, passage)
-    return Measured(output, value, Readings(*kept[:4]), *kept[4:])
+    if torch.compiler.is_compiling():
+        output, value, *kept = _TracedIdentity.apply(z, weights, seed, options, passage)
+        return Measured(output, value, Readings(*kept[:4]), *kept[4:])
+    visit = Visit(weights, options, passage, seed)
+    output, value = PenalizedIdentity.apply(z, visit, False)
+    found = visit.settle()
+    return Measured(output, value, found.readings, found.mean, found.covariance)
+
+
+def visited(z: Tensor, visit: Visit, *, later: bool | None = None) -> tuple[Tensor, Tensor]:
+    """As ``penalized_identity``, outside compiled code, and measured ``later`` where that pays.
+
+    ``visit.settle`` measures, and gives the value its number.
+    """
+    if later is None:
+        few = z.is_cpu and z.numel() <= MEDIUM_NUMEL and visit.options.ranks == "local"
+        later = few and not visit.passage.moments
+    output, value = PenalizedIdentity.apply(z, visit, later)
+    return output, value
 
 
 def measure_only(
     z: Tensor, options: PenaltyOptions, passage: Passage, seed: Tensor | None
 ) -> Measured:
     """Readings and moments of ``z`` without a penalty."""
-    with torch.no_grad(), torch.autocast(z.device.type, enabled=False):
-        _, samples = _draw_samples(z, options, passage, seed)
-        statistics = measure(samples, options, gram=False)
-        readings, _ = read(statistics, options)
-    return Measured(z, z.new_zeros(()), readings, statistics.mean, statistics.covariance)
+    require_features(z, layer=passage.layer)
+    found = Visit((0.0, 0.0), options, passage._replace(moments=True), seed).measure(z.detach())
+    return Measured(z, z.new_zeros(()), found.readings, found.mean, found.covariance)
 
 
 def total_of(values: Sequence[Tensor]) -> Tensor:
     """The sum of the layers' penalties, on the first one's device."""
-    device = values[0].device
-    total: Tensor = _Total.apply(*(value.to(device) for value in values))
+    if len(values) == 1:
+        return values[0]
+    total: Tensor = _Total.apply(*values)
     return total
 
 
@@ -122,129 +209,164 @@ class _Total(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, *values: Tensor) -> Tensor:
-        ctx.count = len(values)
-        return torch.stack(values).sum()
+        ctx.devices = [value.device for value in values]
+        first = values[0]
+        if on_host(first) and all(value.is_cpu for value in values):
+            return first.new_full((), sum(value.item() for value in values))
+        return torch.stack([value.to(first.device) for value in values]).sum()
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, ...]:
-        return tuple(gradient for _ in range(ctx.count))
+        device = gradient.device
+        return tuple(gradient if each == device else gradient.to(each) for each in ctx.devices)
 
 
 class PenalizedIdentity(torch.autograd.Function):
     """See the module's first lines."""
 
     @staticmethod
+    def forward(ctx: Any, z: Tensor, visit: Visit, later: bool) -> tuple[Tensor, Tensor]:
+        value = visit.begin(z, later=later)
+        ctx.visit = visit
+        ctx.save_for_backward(z)
+        ctx.set_materialize_grads(False)
+        # detached, not the input itself: an in-place operation on it must reach our backward's
+        # check of saved tensors, where the layer's name is known
+        return z.detach(), value
+
+    @staticmethod
+    @once_differentiable
+    def backward(
+        ctx: Any, grad_output: Tensor | None, grad_value: Tensor | None
+    ) -> tuple[Tensor | None, None, None]:
+        visit: Visit = ctx.visit
+        visit.missed |= grad_value is None
+        visit.received |= grad_value is not None
+        scale = _scale(grad_value, visit.passage)
+        if scale is None:
+            return grad_output, None, None
+        (z,) = _saved(ctx, visit.passage.layer)
+        return visit.gradient(grad_output, z, scale), None, None
+
+
+class _TracedIdentity(torch.autograd.Function):
+    """The same for ``torch.compile``, which wants to see every tensor come and go."""
+
+    @staticmethod
     def forward(  # noqa: PLR0917
         ctx: Any,
         z: Tensor,
-        weights: tuple[float, float] | Tensor,
+        weights: Weights,
         seed: Tensor | None,
         options: PenaltyOptions,
         passage: Passage,
     ) -> tuple[Any, ...]:
-        with _autocast_off(z):
-            index, samples = _draw_samples(z, options, passage, seed)
-            gram = not passage.moments and prefers_gram(samples, options)
-            statistics = measure(samples, options, gram=gram)
-            readings, slope = read(statistics, options)
-            features, count = statistics.offset.shape[0], statistics.count
-            alpha, beta = exact_weights(weights, options, features, count)
-            value = alpha * readings.variance + beta * readings.covariance
-            if not isinstance(value, Tensor):
-                value = slope.new_full((), value)
-            if options.nonfinite == "skip":
-                value = torch.where(value.isfinite(), value, 0.0)
-        *tensors, count = statistics
-        weights_tensor = weights if isinstance(weights, Tensor) else None
-        ctx.save_for_backward(z, index, weights_tensor, slope, *tensors)
-        ctx.weights = weights if weights_tensor is None else None
-        ctx.count, ctx.options, ctx.passage = count, options, passage
-        moments = (statistics.mean, statistics.covariance) if passage.moments else (None, None)
-        kept = (*readings, *moments)
-        ctx.mark_non_differentiable(*(each for each in kept if isinstance(each, Tensor)))
+        require_features(z, layer=passage.layer)
+        found = _outside_autocast(z, _find, z, weights, seed, options, passage)
+        ctx.save_for_backward(z, found.drawn, found.finite, *found.gradient)
+        ctx.options, ctx.passage = options, passage
         ctx.set_materialize_grads(False)
-        # detached, not the input itself: an in-place operation on it must reach our backward's
-        # check of saved tensors, where the layer's name is known
-        return z.detach(), value, *kept
+        kept = (*found.readings, found.mean, found.covariance)
+        ctx.mark_non_differentiable(*(each for each in kept if isinstance(each, Tensor)))
+        return z.detach(), found.value, *kept
 
     @staticmethod
     @once_differentiable
     def backward(
         ctx: Any, grad_output: Tensor | None, grad_value: Tensor | None, *_: None
     ) -> tuple[Tensor | None, None, None, None, None]:
-        passage, options = ctx.passage, ctx.options
-        if passage.journey is not None:
-            passage.journey.missed |= grad_value is None
-            passage.journey.received |= grad_value is not None
-        if grad_value is None and not passage.inject:
+        scale = _scale(grad_value, ctx.passage)
+        if scale is None:
             return grad_output, None, None, None, None
-        z, index, weights, slope, shift, offset, variances, second = _saved(ctx)
-        with _autocast_off(z):
-            weights = ctx.weights if weights is None else weights
-            statistics = Statistics(shift, offset, variances, second, ctx.count)
-            features, count = statistics.offset.shape[0], statistics.count
-            alpha, beta = exact_weights(weights, options, features, count)
-            scale = 1 if passage.inject or grad_value is None else plain(grad_value)
-            if options.ranks == "global":
-                scale = scale * averaging_factor()
-            strengths = (alpha * scale, beta * scale)
-            gradient = _gradient(grad_output, z, index, statistics, slope, strengths, options)
-            if options.nonfinite == "skip":
-                without = torch.zeros_like(z) if grad_output is None else grad_output
-                finite = variances.isfinite().all()
-                gradient = torch.where(finite, gradient, without)
+        z, *saved = _saved(ctx, ctx.passage.layer)
+        gradient = _outside_autocast(z, _added, grad_output, z, scale, saved, ctx.options)
         return gradient, None, None, None, None
 
 
-def _autocast_off(z: Tensor) -> AbstractContextManager[object]:
+def _scale(grad_value: Tensor | None, passage: Passage) -> Scalar | None:
+    """What the penalty's gradient is multiplied by; ``None`` where it was not asked for."""
+    if passage.inject:
+        return 1.0
+    if grad_value is None:
+        return None
+    return grad_value.item() if on_host(grad_value) else grad_value
+
+
+def _outside_autocast(z: Tensor, compute: Callable[..., Any], *arguments: Any) -> Any:
     """Statistics are formed in float32 whatever autocast is on; entering it costs microseconds."""
     kind = z.device.type
     if torch.compiler.is_compiling() or torch.is_autocast_enabled(kind):
-        return torch.autocast(kind, enabled=False)
-    return nullcontext()
+        with torch.autocast(kind, enabled=False):
+            return compute(*arguments)
+    return compute(*arguments)
 
 
-def _draw_samples(
-    z: Tensor, options: PenaltyOptions, passage: Passage, seed: Tensor | None
-) -> tuple[Tensor | None, Tensor]:
-    """Which samples of ``z`` this step uses (``None``: all), and the samples."""
-    require_features(z, layer=passage.layer)
-    if options.every_sample:
-        return None, z
-    index = draw(z, options, seed)
-    samples = gather(z, options, index)
-    require_features(samples, layer=passage.layer)
-    return index, samples
+def _find(
+    z: Tensor, weights: Weights, seed: Tensor | None, options: PenaltyOptions, passage: Passage
+) -> Found:
+    """Draw samples from ``z`` and measure them."""
+    index, samples = None, z
+    if not takes_all(z, options):
+        index = draw(z, options, seed)
+        samples = gather(z, options, index)
+        require_features(samples, layer=passage.layer)
+    host = on_host(z)
+    gram = not passage.moments and prefers_gram(samples, options)
+    statistics = measure(samples, options, gram=gram, host=host)
+    mean = covariance = finite = None
+    if passage.moments:
+        mean, covariance = statistics.mean, statistics.covariance
+    value, readings, gradient = penalty_of(statistics, weights, options, host=host)
+    if options.nonfinite == "skip":
+        finite = statistics.variances.isfinite().all()
+        value = _or_zero(value)
+    return Found(value, readings, mean, covariance, index, finite, gradient)
 
 
-def _gradient(  # noqa: PLR0917
+def _or_zero(value: Scalar) -> Scalar:
+    if isinstance(value, Tensor):
+        return torch.where(value.isfinite(), value, 0.0)
+    return value if math.isfinite(value) else 0.0
+
+
+def _added(
     grad_output: Tensor | None,
     z: Tensor,
-    index: Tensor | None,
-    statistics: Statistics,
-    slope: Tensor,
-    strengths: tuple[Scalar, Scalar],
+    scale: Scalar,
+    saved: Sequence[Any],
     options: PenaltyOptions,
 ) -> Tensor:
-    """``grad_output`` plus the penalty's gradient with respect to all of ``z``."""
-    if options.every_sample:
-        return add_gradient(grad_output, z, statistics, slope, strengths, options)
-    samples = gather(z, options, index)
-    gradient = add_gradient(None, samples, statistics, slope, strengths, options)
-    return scatter(gradient, grad_output, z, options, index)
+    """``grad_output`` plus ``scale`` times the penalty's gradient with respect to all of ``z``."""
+    index, finite, *tensors = saved
+    gradient = PenaltyGradient(*tensors)
+    if options.ranks == "global":
+        scale = scale * averaging_factor()
+    if isinstance(scale, Tensor) or scale != 1:
+        gradient = gradient.times(scale)
+    if takes_all(z, options):
+        total = gradient.added_to(grad_output, z)
+    else:
+        found = gradient.added_to(None, gather(z, options, index))
+        total = scatter(found, grad_output, z, options, index)
+    if finite is None:
+        return total
+    return torch.where(finite, total, torch.zeros_like(z) if grad_output is None else grad_output)
 
 
-def _saved(ctx: Any) -> tuple[Any, ...]:
+def _saved(ctx: Any, layer: str) -> tuple[Any, ...]:
     """The saved tensors, or an error that names the layer whose output was overwritten."""
     try:
         return tuple(ctx.saved_tensors)
     except RuntimeError as error:
         if "inplace operation" not in str(error):
             raise
-        layer = ctx.passage.layer
-        name = f"layer {layer!r}" if layer else "a VCRLayer"
-        raise RuntimeError(
-            f"the output of {name} was overwritten by an in-place operation after the "
-            "regulariser had measured it, so its gradient cannot be formed: use the "
-            "out-of-place form there (for example nn.ReLU(inplace=False))"
-        ) from error
+        raise _overwritten(layer) from error
+
+
+def _overwritten(layer: str) -> RuntimeError:
+    name = f"layer {layer!r}" if layer else "a VCRLayer"
+    return RuntimeError(
+        f"the output of {name} was overwritten by an in-place operation after the "
+        "regulariser had seen it, so its gradient cannot be formed: use the "
+        "out-of-place form there (for example nn.ReLU(inplace=False))"
+    )

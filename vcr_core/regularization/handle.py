@@ -14,8 +14,8 @@ from vcr_core.errors import FeatureError, LayerNotFoundError
 from vcr_core.regularization.function import Passage, penalized_identity, total_of
 from vcr_core.regularization.hook import AttachedLayer, LayerMoments
 from vcr_core.regularization.options import PenaltyOptions
+from vcr_core.regularization.penalty import Readings, exact_weights
 from vcr_core.regularization.settings import Factor, checked_factor
-from vcr_core.regularization.statistics import Readings, exact_weights
 from vcr_core.regularization.where import factors_of
 
 
@@ -29,10 +29,14 @@ class LayerTerms(NamedTuple):
 class _Checked(NamedTuple):
     """The penalties of one step, kept until their finiteness is looked at."""
 
-    names: list[str]
-    parts: list[Tensor]
+    pending: list[tuple[str, Tensor]]  # layer and penalty
     total: Tensor
     step: int
+
+    def detached(self) -> _Checked:
+        """Without the graph."""
+        pending = [(name, part.detach()) for name, part in self.pending]
+        return _Checked(pending, self.total.detach(), self.step)
 
 
 class Regularization:
@@ -127,24 +131,23 @@ class Regularization:
         ``nonfinite="skip"``; on an accelerator one call late, so that no step waits for the host),
         and ``LayerNotFoundError`` for an attached layer that the model's forward never uses.
         """
-        if any(layer.ran for layer in self._layers.values()):
+        layers = self._layers.values()
+        if any(layer.ran for layer in layers):
             self._penalty = None
             self._step += 1
-        values = {name: layer.collect() for name, layer in self._layers.items()}
-        if not any(values.values()):
+        pending = [(layer.name, value) for layer in layers for value in layer.collect()]
+        if not pending:
             return torch.zeros(()) if self._penalty is None else self._penalty
         self._require_all_ran()
-        names = [name for name, each in values.items() for _ in each]
-        pending = [value for each in values.values() for value in each]
-        self._penalty = total_of(pending)
-        self._check_finite(_Checked(names, pending, self._penalty.detach(), self._step))
+        self._penalty = total_of([value for _, value in pending])
+        self._check_finite(_Checked(pending, self._penalty, self._step))
         return self._penalty
 
     def discard(self) -> None:
         """Forget the forwards so far: their penalty is meant to join no loss."""
         for layer in self._layers.values():
             layer.collect()
-            layer.journey = None
+            layer.last_visit = None
         self._penalty = None
 
     def terms(self, *, debiased: bool = False) -> dict[str, LayerTerms]:
@@ -257,6 +260,8 @@ class Regularization:
         self.remove()
 
     def _readings(self) -> dict[str, Readings]:
+        for layer in self._layers.values():
+            layer.settle()
         found = {name: layer.readings for name, layer in self._layers.items()}
         return {name: readings for name, readings in found.items() if readings is not None}
 
@@ -276,16 +281,15 @@ class Regularization:
                     f"remove it from layers=[...]"
                 )
 
-    def _check_finite(self, checked: _Checked | None) -> None:
+    def _check_finite(self, now: _Checked) -> None:
         """Raise for the layers whose penalty is not finite; on an accelerator one step late."""
-        if checked is not None and checked.total.device.type != "cpu":
-            checked = checked._replace(parts=[part.detach() for part in checked.parts])
-            checked, self._unchecked = self._unchecked, checked
-        if checked is None or math.isfinite(checked.total):
+        checked: _Checked | None = now
+        if not now.total.is_cpu:
+            checked, self._unchecked = self._unchecked, now.detached()
+        if checked is None or math.isfinite(checked.total.item()):
             return
-        parts = zip(checked.names, checked.parts, strict=True)
-        lost = [name for name, part in parts if not part.detach().isfinite()]
-        bad = list(dict.fromkeys(lost or checked.names))
+        lost = [name for name, part in checked.pending if not part.detach().isfinite()]
+        bad = list(dict.fromkeys(lost or [name for name, _ in checked.pending]))
         raise FeatureError(
             f"expected finite features, got NaN or Inf at training step {checked.step} in layer "
             f"{bad[0]!r}{f' and {len(bad) - 1} more' if bad[1:] else ''}: lower the learning rate "

@@ -10,14 +10,16 @@ from torch import Tensor, nn
 from vcr_core.errors import FeatureError, PenaltyNotAddedError
 from vcr_core.regularization.checkpointing import recomputing
 from vcr_core.regularization.function import (
-    Journey,
+    Found,
     Measured,
     Passage,
+    Visit,
     measure_only,
     penalized_identity,
+    visited,
 )
+from vcr_core.regularization.penalty import Readings
 from vcr_core.regularization.settings import Strength
-from vcr_core.regularization.statistics import Readings
 
 MOST_PENDING = 64
 
@@ -37,20 +39,19 @@ class AttachedLayer:
     """The forward hook of one layer, and what it saw last.
 
     ``step``      steps so far: a step ends when its penalties are collected
-    ``phase``     where layers take turns: the first step at which this one has a penalty
     ``resting``   whether this step goes without a penalty, because only every k-th has one
     ``draws``     chooses this step's samples, where not all are used
     ``pending``   penalties of forwards that ``Regularization.penalty`` has not summed yet
+    ``visits``    those forwards, outside compiled code, as long as they may have to be measured
     ``readings``  of the last measured forward
     ``moments``   of the last forward under ``record``
     ``output``    of the last forward under ``record``: the regularised features, in their graph
     """
 
-    def __init__(self, name: str, strength: Strength, *, seed: int = 0, phase: int = 0) -> None:
+    def __init__(self, name: str, strength: Strength, *, seed: int = 0) -> None:
         self.name = name
         self.strength = strength
         self.seed = seed
-        self.phase = phase
         self.record = False
         self.has_run = False
         self.ran_without_grad = False
@@ -60,13 +61,21 @@ class AttachedLayer:
     def forget(self) -> None:
         """Drop everything seen."""
         self.pending: list[Tensor] = []
-        self.journey: Journey | None = None
+        self.visits: list[Visit] = []
+        self.last_visit: Visit | None = None
         self.readings: Readings | None = None
         self.moments: LayerMoments | None = None
         self.output: Tensor | None = None
 
+    def settle(self) -> None:
+        """Measure what waits to be."""
+        for visit in self.visits:
+            self.readings = visit.settle().readings
+        self.visits.clear()
+
     def collect(self) -> list[Tensor]:
         """The pending penalties, which are pending no longer: the end of a step's forwards."""
+        self.settle()
         pending, self.pending = self.pending, []
         self.go_to(self.step + self.ran)
         return pending
@@ -74,8 +83,7 @@ class AttachedLayer:
     def go_to(self, step: int) -> None:
         """The next forwards belong to ``step``."""
         self.step, self.ran = step, False
-        self.resting = self._rests_at(step - self.phase)
-        self.resting_compiled = self._rests_at(step)
+        self.resting = self._rests_at(step)
         self.draws = self._draws_of(step)
 
     def __call__(self, module: nn.Module, args: Any, output: Any) -> Any:
@@ -103,15 +111,26 @@ class AttachedLayer:
         if recomputing():
             return self._pass_again(z)
         self.ran, self.ran_without_grad = True, False
-        if self._is_resting() or not (self.strength.active and z.requires_grad):
+        if self.resting or not (self.strength.active and z.requires_grad):
             self._observe(z)
             return z
-        if not torch.compiler.is_compiling():
-            self._require_previous_penalty()
-        self.journey = None if torch.compiler.is_compiling() else Journey()
-        strength = self.strength
-        options, weights = strength.options, strength.weights(times=strength.options.every)
-        measured = penalized_identity(z, weights, options, self._passage(self.journey), self.draws)
+        if torch.compiler.is_compiling():
+            return self._pass_compiled(z)
+        self._require_previous_penalty()
+        visit = self._visit(self.draws)
+        output, value = visited(z, visit)
+        self.last_visit = visit
+        self.pending.append(value)
+        self.visits.append(visit)
+        if self.record:
+            self.moments = self._moments(visit.settle())
+            self.output = output
+        return output
+
+    def _pass_compiled(self, z: Tensor) -> Tensor:
+        options = self.strength.options
+        weights = self.strength.weights(times=options.every)
+        measured = penalized_identity(z, weights, options, self._passage(), self.draws)
         self.pending.append(measured.value)
         self.readings = measured.readings
         if self.record:
@@ -121,22 +140,21 @@ class AttachedLayer:
 
     def _pass_again(self, z: Tensor) -> Tensor:
         """A checkpoint's recomputation: the same tensors are saved again, nothing is noted."""
-        if self._rests_at(self._own_step() - self.phase) or not (
-            self.strength.active and z.requires_grad
-        ):
+        if self._rests_at(self._own_step()) or not (self.strength.active and z.requires_grad):
             return z
         if self.ran_without_grad:
             raise RuntimeError(
                 f"layer {self.name!r} ran under torch.utils.checkpoint(use_reentrant=True), which "
                 "hides its penalty from the loss: use use_reentrant=False"
             )
-        strength = self.strength
-        options, weights = strength.options, strength.weights(times=strength.options.every)
-        draws = self._draws_of(self._own_step())
-        return penalized_identity(z, weights, options, self._passage(), draws).output
+        return visited(z, self._visit(None), later=True)[0]  # the first forward is measured
 
-    def _passage(self, journey: Journey | None = None) -> Passage:
-        return Passage(layer=self.name, moments=self.record, journey=journey)
+    def _visit(self, draws: Tensor | None) -> Visit:
+        strength, options = self.strength, self.strength.options
+        return Visit(strength.weights(times=options.every), options, self._passage(), draws)
+
+    def _passage(self) -> Passage:
+        return Passage(layer=self.name, moments=self.record)
 
     def _draws_of(self, step: int) -> Tensor | None:
         """What chooses the samples of ``step``."""
@@ -148,16 +166,12 @@ class AttachedLayer:
         """The step of this forward; penalty() ends one, and a recomputation comes after it."""
         return self.step - 1 if recomputing() and not self.ran else self.step
 
-    def _is_resting(self) -> bool:
-        """In compiled code all layers rest together: two programs to compile instead of k."""
-        return self.resting_compiled if torch.compiler.is_compiling() else self.resting
-
     def _rests_at(self, step: int) -> bool:
         return step % self.strength.options.every != 0
 
     def _observe(self, z: Tensor) -> None:
         """No penalty at this step: measure where asked to, change nothing."""
-        if not self._is_resting():
+        if not self.resting:
             self.readings = None
         self.moments = self.output = None
         if self.record:
@@ -166,13 +180,14 @@ class AttachedLayer:
             self.readings, self.moments = measured.readings, self._moments(measured)
             self.output = z
 
-    def _moments(self, measured: Measured) -> LayerMoments | None:
+    def _moments(self, measured: Measured | Found) -> LayerMoments | None:
         if measured.mean is None or measured.covariance is None:
             return None
         return LayerMoments(measured.mean, measured.covariance, measured.readings.count)
 
     def _require_previous_penalty(self) -> None:
-        lost = self.journey is not None and self.journey.missed and not self.journey.received
+        last = self.last_visit
+        lost = last is not None and last.missed and not last.received
         if lost or len(self.pending) >= MOST_PENDING:
             self.forget()
             raise PenaltyNotAddedError(

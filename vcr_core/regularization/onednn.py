@@ -40,50 +40,56 @@ def plus_product(start: Tensor | None, left: Tensor, right: Tensor) -> Tensor:
     return torch.addmm(start, left, right)
 
 
-def add_square_of_rows(total: Tensor, x: Tensor) -> None:
-    """``total`` += xᵀ x, for rows."""
+def plus_square_of_rows(total: Tensor | None, x: Tensor) -> Tensor:
+    """total + xᵀ x, for rows; ``total`` may be written to."""
     count, size = x.shape
     work = count * size * size
     if not _pays(x, work, LINEAR_PAYS if count < 2 * size else CONVOLUTION_PAYS):
-        total.addmm_(x.T, x)
-    elif count < 2 * size:
-        total += _linear(x.T, x.T)
-    else:
-        whole = count - count % IMAGES
-        images = x[:whole].view(IMAGES, 1, whole // IMAGES, size).permute(0, 3, 1, 2)
-        total += _weight_gradient(images)
-        if whole < count:
-            total.addmm_(x[whole:].T, x[whole:])
+        return x.T @ x if total is None else total.addmm_(x.T, x)
+    if count < 2 * size:
+        return _sum(total, _linear(x.T, x.T))
+    whole = count - count % IMAGES
+    images = x[:whole].view(IMAGES, 1, whole // IMAGES, size).permute(0, 3, 1, 2)
+    total = _sum(total, _weight_gradient(images))
+    return total if whole == count else total.addmm_(x[whole:].T, x[whole:])
 
 
-def add_square_of_maps(total: Tensor, x: Tensor) -> None:
-    """``total`` += Σ xₙ xₙᵀ, for maps."""
+def plus_square_of_maps(total: Tensor | None, x: Tensor) -> Tensor:
+    """total + Σ xₙ xₙᵀ, for maps; ``total`` may be written to."""
     if _pays(x, x.numel() * x.shape[1], CONVOLUTION_PAYS):
-        total += _weight_gradient(x[:, :, None])
-    else:
-        total.addbmm_(x, x.transpose(1, 2))
+        return _sum(total, _weight_gradient(x[:, :, None]))
+    if total is None:
+        total = x.new_zeros(x.shape[1], x.shape[1])
+    return total.addbmm_(x, x.transpose(1, 2))
 
 
-def times_matrix(start: Tensor | None, x: Tensor, matrix: Tensor, bias: Tensor) -> Tensor:
+def times_matrix(start: Tensor | None, x: Tensor, matrix: Tensor, bias: Tensor | None) -> Tensor:
     """start + x @ matrix + bias, for rows; ``matrix`` is symmetric."""
     if _pays(x, x.numel() * x.shape[1], LINEAR_PAYS):
         return _linear(x, matrix, bias) if start is None else _linear_plus(x, matrix, bias, start)
-    result = bias.expand(x.shape).contiguous() if start is None else start + bias
-    return result.addmm_(x, matrix)
+    if start is None:
+        return x @ matrix if bias is None else torch.addmm(bias, x, matrix)
+    return torch.addmm(start, x, matrix) if bias is None else (start + bias).addmm_(x, matrix)
 
 
 def matrix_times(
-    start: Tensor | None, x: Tensor, matrix: Tensor, bias: Tensor, *, out: Tensor
+    start: Tensor | None, x: Tensor, matrix: Tensor, bias: Tensor | None, *, out: Tensor
 ) -> None:
     """``out`` = start + matrix @ xₙ + bias, for maps."""
     if _pays(x, x.numel() * x.shape[1], CONVOLUTION_PAYS):
         product = torch.conv2d(x[:, :, None], matrix[:, :, None, None], bias)[:, :, 0]
+    elif bias is None:
+        product = matrix @ x
     else:
         product = torch.baddbmm(bias[:, None], matrix.expand(x.shape[0], *matrix.shape), x)
     if start is None:
         out.copy_(product)
     else:
         torch.add(product, start, out=out)
+
+
+def _sum(total: Tensor | None, part: Tensor) -> Tensor:
+    return part if total is None else total.add_(part)
 
 
 def _linear(x: Tensor, matrix: Tensor, bias: Tensor | None = None) -> Tensor:

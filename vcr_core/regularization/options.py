@@ -39,11 +39,6 @@ class PenaltyOptions(NamedTuple):
     nonfinite: NonFinite = "raise"
     every: int = 1
 
-    @property
-    def every_sample(self) -> bool:
-        """Whether the penalty is taken over every location or token there is."""
-        return self.tokens == "all" and not self.pooled and self.max_samples is None
-
 
 def checked(options: PenaltyOptions) -> PenaltyOptions:
     """``options`` with numbers as floats; raises ``ConfigError``, naming the field that is bad."""

@@ -12,16 +12,15 @@ there is nothing to protect, and the products run on the raw features.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from vcr_core.regularization.onednn import (
-    add_square_of_maps,
-    add_square_of_rows,
     matrix_times,
+    plus_square_of_maps,
+    plus_square_of_rows,
     times_matrix,
 )
 from vcr_core.regularization.samples import feature_count, from_rows, on_host, sample_count, to_rows
@@ -29,6 +28,7 @@ from vcr_core.regularization.terms import statistics_dtype
 
 PROBED_SAMPLES, PROBED_LOCATIONS = 64, 8
 HARMLESS_MEAN = 3.0  # in standard deviations: costs a factor 1 + 3² of rounding error
+MODERATE_MEAN = 30.0
 ROWS_CHUNK_BYTES, MAPS_CHUNK_BYTES = 2**20, 2**21  # on a processor
 ACCELERATOR_CHUNK_BYTES = 2**26
 
@@ -54,33 +54,41 @@ def is_harmless(mean: Tensor, variances: Tensor) -> bool:
     return torch.addcmul(variances, mean, mean, value=-(HARMLESS_MEAN**-2)).min().item() >= 0
 
 
+def is_moderate(mean: Tensor, variances: Tensor) -> bool:
+    """Whether subtracting ``mean`` after a product loses no precision that matters.
+
+    The loss grows with the mean in standard deviations, where that of ``is_harmless`` grows with
+    its square.
+    """
+    squares: float = mean.dot(mean).item()
+    return squares <= MODERATE_MEAN**2 * variances.sum().item()
+
+
 def second_moments(z: Tensor, shift: Tensor | None) -> Sums:
     """Σ and scatter of the samples of ``z`` about ``shift``: the first product."""
-    size = feature_count(z)
-    dtype = statistics_dtype(z.dtype)
     rows = has_rows(z)
-    total, scatter = z.new_zeros(size, dtype=dtype), z.new_zeros(size, size, dtype=dtype)
+    total, scatter = None, None
     for part in _chunks(z, shift):
-        x = centred(z[part], shift, rows=rows)
-        if rows:
-            add_square_of_rows(scatter, x)
-        else:
-            add_square_of_maps(scatter, x)
-        total += x.sum(dim=0 if rows else (0, 2))
+        x = centred(_part(z, part), shift, rows=rows)
+        scatter = plus_square_of_rows(scatter, x) if rows else plus_square_of_maps(scatter, x)
+        sums = x.sum(dim=0 if rows else (0, 2))
+        total = sums if total is None else total.add_(sums)
+    assert total is not None
+    assert scatter is not None
     return Sums(total, scatter)
 
 
 def add_product(
-    grad_output: Tensor | None, z: Tensor, shift: Tensor | None, matrix: Tensor, bias: Tensor
+    grad_output: Tensor | None, z: Tensor, shift: Tensor | None, matrix: Tensor, bias: Tensor | None
 ) -> Tensor:
     """grad_output + (z − shift) @ matrix + bias, in shape and type of ``z``: the second product.
 
-    Shapes: ``matrix`` symmetric (D, D), ``bias`` (D,).
+    Shapes: ``matrix`` symmetric (D, D), ``bias`` (D,), ``None`` for 0.
     """
     rows = has_rows(z)
-    parts = list(_chunks(z, shift))
+    parts = _chunks(z, shift)
     if rows and len(parts) == 1:
-        return _rows_piece(grad_output, z, shift, matrix, bias).to(z.dtype)
+        return in_type(_rows_piece(grad_output, z, shift, matrix, bias), z.dtype)
     result = _empty(z)
     for part in parts:
         gradient = None if grad_output is None else grad_output[part]
@@ -96,10 +104,16 @@ def add_product(
 def centred(z: Tensor, shift: Tensor | None, *, rows: bool) -> Tensor:
     """``z`` − shift in the type of the statistics, as rows (n, D) or as images (N, C, L)."""
     x = to_rows(z) if rows else z.flatten(2)
-    x = x.to(statistics_dtype(z.dtype))
+    if x.dtype != torch.float32:
+        x = x.to(statistics_dtype(x.dtype))
     if shift is None:
         return x
     return x - (shift if rows else shift[:, None])
+
+
+def in_type(x: Tensor, dtype: torch.dtype) -> Tensor:
+    """``x.to(dtype)``, without its call where there is nothing to do."""
+    return x if x.dtype == dtype else x.to(dtype)
 
 
 def has_rows(z: Tensor) -> bool:
@@ -108,28 +122,31 @@ def has_rows(z: Tensor) -> bool:
 
 
 def _rows_piece(
-    grad_output: Tensor | None, z: Tensor, shift: Tensor | None, matrix: Tensor, bias: Tensor
+    grad_output: Tensor | None, z: Tensor, shift: Tensor | None, matrix: Tensor, bias: Tensor | None
 ) -> Tensor:
     start = None if grad_output is None else centred(grad_output, None, rows=True)
     x = centred(z, shift, rows=True)
     return from_rows(times_matrix(start, x, matrix, bias), z.shape)
 
 
-def _chunks(z: Tensor, shift: Tensor | None) -> Iterator[slice]:
+def _chunks(z: Tensor, shift: Tensor | None) -> list[slice]:
     """Slices along the first axis that stay in cache from one operation to the next.
 
     All of it where there is but one operation: rows that are neither centred nor cast. (Maps are
     put in another order for the product, by whoever computes it.)
     """
+    count, rows = z.shape[0], has_rows(z)
     dtype = statistics_dtype(z.dtype)
-    rows = has_rows(z)
-    is_whole = rows and shift is None and z.dtype == dtype
+    if rows and shift is None and z.dtype == dtype:
+        return [slice(0, count)]
     on_cpu = ROWS_CHUNK_BYTES if rows else MAPS_CHUNK_BYTES
     budget = on_cpu if on_host(z) else ACCELERATOR_CHUNK_BYTES
-    bytes_each = max(1, z[0].numel()) * dtype.itemsize
-    step = z.shape[0] if is_whole else max(1, budget // bytes_each)
-    for start in range(0, z.shape[0], step):
-        yield slice(start, start + step)
+    step = max(1, budget * count // max(1, z.numel() * dtype.itemsize))
+    return [slice(start, start + step) for start in range(0, count, step)]
+
+
+def _part(z: Tensor, part: slice) -> Tensor:
+    return z if part.stop - part.start >= z.shape[0] else z[part]
 
 
 def _probe(z: Tensor) -> Tensor:

@@ -9,6 +9,7 @@ or, pooled, the average over tokens or locations: one sample an image.
 
 from __future__ import annotations
 
+import numpy
 import torch
 from torch import Tensor
 
@@ -18,17 +19,21 @@ from vcr_core.regularization.options import PenaltyOptions
 
 def on_host(tensor: Tensor) -> bool:
     """Whether a number can be read at once: there is no device to wait for, no graph to break."""
-    return tensor.device.type == "cpu" and not torch.compiler.is_compiling()
+    return tensor.is_cpu and not torch.compiler.is_compiling()
 
 
 def to_rows(z: Tensor) -> Tensor:
     """The samples of ``z`` as rows (n, D); a view where the memory layout allows it."""
+    if z.ndim == 2:
+        return z
     return (z.movedim(1, -1) if z.ndim > 3 else z).flatten(0, -2)
 
 
 def from_rows(rows: Tensor, shape: tuple[int, ...]) -> Tensor:
     """The inverse of ``to_rows``: rows (n, D) as a tensor of ``shape``."""
-    if len(shape) <= 3:
+    if len(shape) == 2:
+        return rows
+    if len(shape) == 3:
         return rows.view(shape)
     return rows.view(shape[0], *shape[2:], shape[1]).movedim(-1, 1)
 
@@ -41,6 +46,17 @@ def sample_count(z: Tensor) -> int:
 def feature_count(z: Tensor) -> int:
     """Number of features D in ``z``."""
     return z.shape[1] if z.ndim > 3 else z.shape[-1]
+
+
+def takes_all(z: Tensor, options: PenaltyOptions) -> bool:
+    """Whether the penalty is taken over every location or token of ``z``."""
+    if options.max_samples is None and options.tokens == "all" and not options.pooled:
+        return True
+    is_pooled = options.pooled and z.ndim > 2
+    leaves_tokens = options.tokens != "all" and z.ndim == 3
+    if is_pooled or leaves_tokens:
+        return False
+    return options.max_samples is None or sample_count(z) <= options.max_samples
 
 
 def draw(z: Tensor, options: PenaltyOptions, seed: Tensor | None) -> Tensor | None:
@@ -56,15 +72,27 @@ def draw(z: Tensor, options: PenaltyOptions, seed: Tensor | None) -> Tensor | No
     if total <= options.max_samples:
         return None
     seed = torch.zeros((), dtype=torch.int64) if seed is None else seed
-    index: Tensor = draw_indices(seed, total, options.max_samples, z.device)
+    make = draw_indices if torch.compiler.is_compiling() else _draw_indices
+    index: Tensor = make(seed, total, options.max_samples, z.device)
     return index
+
+
+def _draw_indices(seed: Tensor, total: int, size: int, device: torch.device) -> Tensor:
+    """``size`` different numbers below ``total``."""
+    number = int(seed)
+    if device.type == "cpu":  # torch would shuffle all of them
+        generator = numpy.random.Generator(numpy.random.PCG64(number % 2**64))
+        return torch.from_numpy(generator.choice(total, size, replace=False, shuffle=False))
+    shuffled = torch.randperm(
+        total, generator=torch.Generator(device=device).manual_seed(number), device=device
+    )
+    return shuffled[:size].clone()
 
 
 @torch.library.custom_op("vcr_core::draw_indices", mutates_args=())
 def draw_indices(seed: Tensor, total: int, size: int, device: torch.device) -> Tensor:
-    """``size`` different numbers below ``total``; a compiler takes it as one step."""
-    generator = torch.Generator(device=device).manual_seed(int(seed))
-    return torch.randperm(total, generator=generator, device=device)[:size].clone()
+    """The same, which a compiler takes as one step."""
+    return _draw_indices(seed, total, size, device)
 
 
 @draw_indices.register_fake
@@ -86,7 +114,7 @@ def gather(z: Tensor, options: PenaltyOptions, index: Tensor | None) -> Tensor:
     if index is None:
         return chosen
     view, places = _locate(chosen, index)
-    return view[places]
+    return view.index_select(0, index) if len(places) == 1 else view[places]
 
 
 def scatter(
@@ -105,12 +133,17 @@ def scatter(
         chosen += gradient.to(z.dtype)
     else:
         view, places = _locate(chosen, index)
-        view[places] += gradient.to(z.dtype)
+        if len(places) == 1:
+            view.index_add_(0, index, gradient.to(z.dtype))
+        else:
+            view[places] += gradient.to(z.dtype)
     return total
 
 
 def require_features(z: Tensor, *, layer: str = "") -> None:
     """Raise ``FeatureError``, naming ``layer``, unless ``z`` has 2 samples of 2 features."""
+    if z.is_floating_point() and 2 <= z.ndim <= 5 and z.numel() >= 2 * feature_count(z) >= 4:
+        return
     where = f"layer {layer!r}: " if layer else ""
     if not z.is_floating_point():
         raise FeatureError(
@@ -127,11 +160,10 @@ def require_features(z: Tensor, *, layer: str = "") -> None:
             f"{where}expected at least 2 features to compare, got shape {tuple(z.shape)}: "
             "attach to a wider layer"
         )
-    if sample_count(z) < 2:
-        raise FeatureError(
-            f"{where}expected at least 2 samples, got shape {tuple(z.shape)}: "
-            "use a batch of at least 2 (drop_last=True in the data loader)"
-        )
+    raise FeatureError(
+        f"{where}expected at least 2 samples, got shape {tuple(z.shape)}: "
+        "use a batch of at least 2 (drop_last=True in the data loader)"
+    )
 
 
 def _select(z: Tensor, options: PenaltyOptions) -> Tensor:

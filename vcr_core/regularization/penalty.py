@@ -1,0 +1,176 @@
+"""The penalty of measured statistics: its two terms, and its gradient as a linear map.
+
+With C the covariance of the samples Z (n, D), s their standard deviations, G their Gram matrix and
+g = 1[s < γ]/s, the gradient is
+
+    (Z − mean) @ M,   M = 4β/(D(D − 1)(n − 1)) · clip(offdiag(C), −δ, δ) − α/(D(n − 1)) · diag(g),
+
+or in the Gram form, where M is never made,
+
+    4β/(D(D − 1)(n − 1)) · (G @ Z − (Z − mean) · s²) − α/(D(n − 1)) · (Z − mean) · g.
+
+The map is made where its ingredients are in cache; the backward applies it.
+
+Scalars are plain numbers where the features lie on the host, since there they cost nothing to read
+and a tensor for each would cost more than a small layer's arithmetic; on an accelerator, and while
+compiling, they are tensors, and nothing waits for them.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from vcr_core.regularization.conventions import exact_factors
+from vcr_core.regularization.onednn import plus_product
+from vcr_core.regularization.options import PenaltyOptions
+from vcr_core.regularization.products import add_product, centred, in_type
+from vcr_core.regularization.samples import from_rows
+from vcr_core.regularization.statistics import Statistics
+from vcr_core.regularization.terms import covariance_term
+
+Scalar = Tensor | float
+
+
+class Readings(NamedTuple):
+    """What is kept of a measured forward for whoever asks: nothing larger than (D,), detached."""
+
+    variance: Scalar  # unweighted variance term
+    covariance: Scalar  # unweighted covariance term
+    variances: Tensor  # (D,)
+    count: Any  # n, as in Statistics
+
+    def terms(self) -> tuple[Tensor, Tensor]:
+        """The two unweighted terms as scalar tensors."""
+        like = self.variances
+        return (
+            torch.as_tensor(self.variance, dtype=like.dtype, device=like.device),
+            torch.as_tensor(self.covariance, dtype=like.dtype, device=like.device),
+        )
+
+    def noise_floor(self) -> Tensor:
+        """Mean of s_i² s_j² / (n − 1) over i ≠ j: the covariance term of independent features."""
+        size, squares = self.variances.shape[0], self.variances.square().sum()
+        products: Tensor = self.variances.sum().square() - squares
+        return products.div(size * (size - 1) * (self.count - 1))
+
+    def active_hinges(self, options: PenaltyOptions) -> Tensor:
+        """Share of the features whose standard deviation is below the target."""
+        std = (self.variances + options.eps).sqrt()
+        return (std < options.target_std).to(std.dtype).mean()
+
+
+class PenaltyGradient(NamedTuple):
+    """The map, in the type of the statistics; x stands for z − ``shift``.
+
+    x @ ``matrix`` + ``bias``                               with a matrix (D, D)
+    ``matrix`` @ x + (x − ``offset``) · ``diagonal``        in the Gram form, with a matrix (n, n)
+
+    What is ``None`` stands for 0.
+    """
+
+    matrix: Tensor  # symmetric
+    shift: Tensor | None = None  # (D,)
+    bias: Tensor | None = None  # (D,)
+    diagonal: Tensor | None = None  # (D,), in the Gram form only
+    offset: Tensor | None = None  # (D,), in the Gram form only
+
+    def times(self, scale: Scalar) -> PenaltyGradient:
+        """The map of the penalty times ``scale``."""
+        diagonal = None if self.diagonal is None else self.diagonal * scale
+        bias = None if self.bias is None else self.bias * scale
+        return self._replace(matrix=self.matrix * scale, bias=bias, diagonal=diagonal)
+
+    def added_to(self, grad_output: Tensor | None, z: Tensor) -> Tensor:
+        """``grad_output`` (``None``: 0) plus the gradient at ``z``: the second matrix product."""
+        matrix, shift, bias, diagonal, offset = self
+        if diagonal is None:
+            return add_product(grad_output, z, shift, matrix, bias)
+        x = centred(z, shift, rows=True)
+        start = None if grad_output is None else centred(grad_output, None, rows=True)
+        result = plus_product(start, matrix, x).addcmul_(x, diagonal)
+        if offset is not None:
+            result.addcmul_(offset, diagonal, value=-1)
+        return in_type(from_rows(result, z.shape), z.dtype)
+
+
+class Penalty(NamedTuple):
+    """What ``penalty_of`` returns."""
+
+    value: Scalar  # α · l_var + β · l_cov
+    readings: Readings
+    gradient: PenaltyGradient
+
+
+def penalty_of(
+    statistics: Statistics,
+    weights: tuple[Scalar, Scalar] | Tensor,
+    options: PenaltyOptions,
+    *,
+    host: bool,
+) -> Penalty:
+    """Value, terms and gradient of the penalty, as in ``terms.py``.
+
+    Args:
+        statistics: of one layer; their ``second`` is written over.
+        weights: α and β in the convention ``options.scale``, as two numbers or a tensor (2,).
+        options: γ, eps, δ and the convention.
+        host: whether numbers can be read at once, see ``samples.on_host``.
+    """
+    _, _, variances, second, factor, count, _ = statistics
+    size, degrees = variances.shape[0], count - 1
+    pairs = size * (size - 1)
+    alpha, beta = exact_weights(weights, options, size, count)
+    if host:
+        alpha, beta = float(alpha), float(beta)
+    std = (variances + options.eps).sqrt_()
+    excess = (std - options.target_std).clamp_(max=0)
+    variance = _number(excess.sum(), host) / -size
+    if options.threshold is None:
+        entries = second.view(-1)
+        total = _number(entries.dot(entries), host) / factor**2
+        covariance = (total - _number(variances.dot(variances), host)) / pairs
+        covariance = max(covariance, 0.0) if host else covariance.clamp(min=0)
+    else:
+        term = covariance_term(second / factor, threshold=options.threshold)
+        covariance = _number(term, host)
+    readings = Readings(variance, covariance, variances, count)
+    slope = excess.sign_().div_(std).mul_(alpha * (1 / (size * degrees)))
+    gradient = _gradient(statistics, slope, beta * (4 / (pairs * degrees)), options)
+    return Penalty(alpha * variance + beta * covariance, readings, gradient)
+
+
+def exact_weights(
+    weights: tuple[Scalar, Scalar] | Tensor, options: PenaltyOptions, features: int, samples: Any
+) -> tuple[Scalar, Scalar]:
+    """α and β of the exact convention from the ``weights`` of ``options.scale``."""
+    factors = exact_factors(options.scale, features=features, samples=samples)
+    return weights[0] * factors.variance, weights[1] * factors.covariance
+
+
+def _number(scalar: Tensor, host: bool) -> Any:
+    return scalar.item() if host else scalar
+
+
+def _gradient(
+    statistics: Statistics, slope: Tensor, push: Scalar, options: PenaltyOptions
+) -> PenaltyGradient:
+    """The map of the gradient, from the hinges' part ``slope`` and the strength of C's part."""
+    shift, offset, variances, second, factor, _, is_gram = statistics
+    if options.threshold is not None:
+        limit = options.threshold * factor
+        second = second.clamp_(-limit, limit)
+    matrix = second.mul_(push / factor)
+    if is_gram:
+        diagonal = slope.sub_(variances * push)
+        return PenaltyGradient(matrix, shift, diagonal=diagonal, offset=offset)
+    if torch.compiler.is_compiling():  # torch 2.15's inductor miscompiles the write in place
+        matrix = matrix + torch.diag(slope - matrix.diagonal())
+    else:
+        matrix.diagonal().copy_(slope)
+    bias = None
+    if offset is not None:
+        bias = torch.addmv(offset, matrix, offset, beta=0, alpha=-1)
+    return PenaltyGradient(matrix, shift, bias)
