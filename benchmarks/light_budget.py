@@ -25,7 +25,7 @@ from regularizer_step import NETWORKS, training_step
 from vcr_core import models
 from vcr_core.config import RunConfig, override
 from vcr_core.presets import PRESETS
-from vcr_core.regularization import Regularization, attach
+from vcr_core.regularization import attach
 from vcr_core.regularization.bench import take_turns
 from vcr_core.training.experiment import prepare
 from vcr_core.training.loop import train
@@ -39,7 +39,6 @@ class Estimator(NamedTuple):
     samples: int | None = None
     every: int = 1
     strength: float = 1
-    together: bool = False  # all layers at the same step, instead of in turns
 
 
 FULL, WITHOUT = "full", "none"  # the second is the twin without the penalty
@@ -48,14 +47,11 @@ ESTIMATORS: dict[str, Estimator] = {
     FULL: Estimator(),
     "1024 drawn": Estimator(1024),
     "4096 drawn": Estimator(4096),
-    "all, every 4th step, x4": Estimator(every=4, strength=4, together=True),
-    "1024 drawn, every 2nd step, x2": Estimator(1024, every=2, strength=2, together=True),
-    "1024 drawn, every 4th step, x1": Estimator(1024, every=4, strength=1, together=True),
-    "1024 drawn, every 4th step, x4": Estimator(1024, every=4, strength=4, together=True),
-    "1024 drawn, every 8th step, x8": Estimator(1024, every=8, strength=8, together=True),
-    "1024 drawn, every 4th step in turn, x4": Estimator(1024, every=4, strength=4),
-    "1024 drawn, every 8th step in turn, x8": Estimator(1024, every=8, strength=8),
-    "64 drawn, every 4th step in turn, x4": Estimator(64, every=4, strength=4),
+    "all, every 4th step, x4": Estimator(every=4, strength=4),
+    "1024 drawn, every 2nd step, x2": Estimator(1024, every=2, strength=2),
+    "1024 drawn, every 4th step, x1": Estimator(1024, every=4, strength=1),
+    "1024 drawn, every 4th step, x4": Estimator(1024, every=4, strength=4),
+    "1024 drawn, every 8th step, x8": Estimator(1024, every=8, strength=8),
 }
 
 
@@ -103,15 +99,7 @@ def with_estimator(config: RunConfig, estimator: Estimator) -> Any:
         every=estimator.every,
         seed=config.seed,
     )
-    if estimator.together:
-        _take_penalties_together(handle)
     return dataclasses.replace(experiment, regularization=handle)
-
-
-def _take_penalties_together(handle: Regularization) -> None:
-    for layer in handle._layers.values():
-        layer.phase = 0
-        layer.go_to(layer.step)
 
 
 def step_ratio(estimator: str, network: tuple[Any, ...], trials: int) -> dict[str, float]:
@@ -194,6 +182,7 @@ def main() -> None:
     result = json.loads(options.out.read_text()) if options.out.exists() else {}
     result = {"machine": machine("cpu"), "summary": {}, "step_ratios": {}, "runs": []} | result
     if options.times:
+        result["machine_of_times"] = machine("cpu")
         for place in options.networks:
             for estimator in options.estimators:
                 ratios = step_ratio(estimator, NETWORKS[place], options.trials)

@@ -194,8 +194,10 @@ def main() -> None:
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--dtype", default="float32")
     parser.add_argument("--batch", type=int, default=8)
-    parser.add_argument("--steps", type=int, default=1, help="steps in one trial")
-    parser.add_argument("--trials", type=int, default=21)
+    parser.add_argument(
+        "--steps", type=int, default=4, help="in one trial; the light budget has a round of 4"
+    )
+    parser.add_argument("--trials", type=int, default=4)
     parser.add_argument("--threads", type=int, default=None)
     parser.add_argument("--networks", nargs="*", default=list(NETWORKS))
     parser.add_argument("--variants", nargs="*", default=list(VARIANTS))
