@@ -256,6 +256,7 @@ def test_reentrant_checkpointing_is_an_error_that_names_the_layer() -> None:
         (task(model, x) + handle.penalty()).backward()
 
 
+@pytest.mark.filterwarnings("ignore:`torch.jit.script_method` is deprecated:DeprecationWarning")
 @pytest.mark.filterwarnings("ignore:`torch._prims_common.check` is deprecated:FutureWarning")
 @pytest.mark.parametrize("backend", ["aot_eager", "inductor"])
 def test_compile_with_fullgraph_and_changing_weights(backend: str) -> None:
@@ -290,6 +291,7 @@ def test_compile_draws_the_samples_that_eager_code_draws() -> None:
     torch._dynamo.reset()
 
 
+@pytest.mark.filterwarnings("ignore:`torch.jit.script_method` is deprecated:DeprecationWarning")
 @pytest.mark.filterwarnings("ignore:`torch._prims_common.check` is deprecated:FutureWarning")
 def test_compile_of_a_layer_alone() -> None:
     plain = network()
