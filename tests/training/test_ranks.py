@@ -116,3 +116,26 @@ def test_two_processes_give_the_loss_curve_of_one(store: Store) -> None:
     for name, values in single.items():
         assert len(values) == 20
         assert double[name] == pytest.approx(values, rel=TOLERANCE), name
+
+
+@pytest.mark.slow
+def test_a_process_leaves_its_group_before_it_ends(tmp_path: Path) -> None:
+    """A thread of the group that runs on would abort it, now and then, after all its work."""
+    script = tmp_path / "join.py"
+    script.write_text(
+        "import atexit, torch\n"
+        "from torch import distributed\n"
+        "from vcr_core.training.ranks import join\n"
+        "state = lambda: print('joined' if distributed.is_initialized() else 'apart')\n"
+        "atexit.register(state)\n"
+        "join(torch.device('cpu'))\n"
+        "state()\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "1", str(script)],
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.split() == ["joined", "apart"]

@@ -12,6 +12,7 @@ The first process alone talks to the store. What it hears, all do at the same bo
 
 from __future__ import annotations
 
+import atexit
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -110,7 +111,14 @@ def join(device: torch.device) -> Ranks:
         strategy=DDPStrategy(process_group_backend=backend),
     )
     fabric.launch()
+    atexit.register(_part)
     return Ranks(fabric)
+
+
+def _part() -> None:
+    """Stop the threads of the process group: one that still runs at the exit aborts the process."""
+    if distributed.is_initialized():
+        distributed.destroy_process_group()
 
 
 class SharedChannel:
