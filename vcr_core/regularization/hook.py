@@ -140,7 +140,8 @@ class AttachedLayer:
 
     def _pass_again(self, z: Tensor) -> Tensor:
         """A checkpoint's recomputation: the same tensors are saved again, nothing is noted."""
-        if self._rests_at(self._own_step()) or not (self.strength.active and z.requires_grad):
+        step = self.step if self.ran else self.step - 1  # penalty() may have ended it since
+        if self._rests_at(step) or not (self.strength.active and z.requires_grad):
             return z
         if self.ran_without_grad:
             raise RuntimeError(
@@ -162,10 +163,6 @@ class AttachedLayer:
             return None
         return torch.tensor((self.seed << 32) + step)
 
-    def _own_step(self) -> int:
-        """The step of this forward; penalty() ends one, and a recomputation comes after it."""
-        return self.step - 1 if recomputing() and not self.ran else self.step
-
     def _rests_at(self, step: int) -> bool:
         return step % self.strength.options.every != 0
 
@@ -176,7 +173,7 @@ class AttachedLayer:
         self.moments = self.output = None
         if self.record:
             options = self.strength.options
-            measured = measure_only(z.detach(), options, self._passage(), self.draws)
+            measured = measure_only(z, options, self._passage(), self.draws)
             self.readings, self.moments = measured.readings, self._moments(measured)
             self.output = z
 
