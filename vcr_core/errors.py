@@ -4,6 +4,7 @@
     ├── ConfigError        a field of a configuration (also a ValueError)
     ├── FeatureError       a tensor that cannot be regularised or measured (also a ValueError)
     ├── PenaltyNotAddedError  a training step whose loss was missing the penalty
+    ├── LayerNotMeasuredError  a training step that went past a regularised layer
     ├── LayerNotFoundError a layer name or pattern that matches nothing (also a LookupError)
     ├── DataError          a data set that is missing, empty or broken
     ├── TrainingDivergedError  a loss that is no longer finite
@@ -52,6 +53,10 @@ class FeatureError(VcrLabError, ValueError):
 
 class PenaltyNotAddedError(VcrLabError):
     """A training step whose loss was missing the penalty."""
+
+
+class LayerNotMeasuredError(VcrLabError):
+    """A training step in which a layer that should be regularised was not measured."""
 
 
 class LayerNotFoundError(VcrLabError, LookupError):

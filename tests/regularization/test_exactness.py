@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from vcr_core.errors import LayerNotMeasuredError
 from vcr_core.regularization import (
     PenaltyNotAddedError,
     Regularization,
@@ -253,6 +254,8 @@ def test_reentrant_checkpointing_is_an_error_that_names_the_layer() -> None:
     model, x = network(lambda: Checkpointed(reentrant=True)), batch().requires_grad_()
     handle = attached(model)
     with pytest.raises(RuntimeError, match=r"'second' ran under .*use_reentrant=True"):
+        task(model, x).backward()
+    with pytest.raises(LayerNotMeasuredError, match=r"'first', 'second'.*use_reentrant=True"):
         (task(model, x) + handle.penalty()).backward()
 
 

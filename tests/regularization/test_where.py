@@ -8,7 +8,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from vcr_core.errors import ConfigError, FeatureError, LayerNotFoundError
+from vcr_core.errors import (
+    ConfigError,
+    FeatureError,
+    LayerNotFoundError,
+    LayerNotMeasuredError,
+)
 from vcr_core.regularization import attach, covariance_penalty, variance_penalty
 from vcr_core.regularization.settings import Factor
 
@@ -149,7 +154,7 @@ def test_an_attached_layer_that_never_runs_is_an_error() -> None:
     model = nn.ModuleDict({"used": mlp(), "idle": nn.Linear(4, 4)})
     handle = attach(model, variance_weight=1, covariance_weight=1, layers=["used.1", "idle"])
     model["used"](batch())
-    with pytest.raises(LayerNotFoundError, match=r"layer 'idle' is attached, but .* not call it"):
+    with pytest.raises(LayerNotMeasuredError, match=r"layer 'idle' was not called .*layers=\["):
         handle.penalty()
 
 

@@ -7,16 +7,31 @@ loss.backward()
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import warnings
+from collections.abc import Mapping, Sequence
+from typing import get_args
 
 from torch import nn
 
-from vcr_core.regularization.budgets import Budget, shares_of
+from vcr_core.errors import ConfigError
+from vcr_core.regularization.axes import stated_sizes
+from vcr_core.regularization.budgets import Budget, resolve_budget
+from vcr_core.regularization.compiled import let_compilers_see_hooks
+from vcr_core.regularization.contract import Missing
+from vcr_core.regularization.conventions import hint_of_convention
 from vcr_core.regularization.handle import Regularization
-from vcr_core.regularization.hook import AttachedLayer
-from vcr_core.regularization.options import NonFinite, PenaltyOptions, Ranks, Scale, Tokens
+from vcr_core.regularization.hook import AttachedLayer, Axes
+from vcr_core.regularization.options import (
+    NonFinite,
+    PenaltyOptions,
+    Ranks,
+    Scale,
+    Tokens,
+    checked_seed,
+    require_one_of,
+)
 from vcr_core.regularization.settings import Factor, Strength
-from vcr_core.regularization.where import Layers, factors_of, resolve_layers
+from vcr_core.regularization.where import Layers, factors_of, matching_names, resolve_layers
 
 
 def attach(
@@ -33,10 +48,15 @@ def attach(
     pooled: bool = False,
     max_samples: int | None = None,
     budget: Budget | None = None,
-    every: int = 1,
+    every: int | None = None,
     ranks: Ranks = "local",
     nonfinite: NonFinite = "raise",
     layer_factors: Mapping[str, Factor] | None = None,
+    feature_axis: int | None = None,
+    batch_first: bool | None = None,
+    missing: Missing = "raise",
+    sometimes: Sequence[str] = (),
+    replace: bool = False,
     seed: int = 0,
 ) -> Regularization:
     """Regularise layers of ``model`` through forward hooks; its forward stays bit-identical.
@@ -66,13 +86,20 @@ def attach(
         nonfinite: on NaN or Inf features "raise" an error, or "skip" that layer's penalty.
         layer_factors: multiplies both weights at the layers that a name or pattern matches; a pair
             multiplies the variance and the covariance weight.
-        seed: of the generator that draws the samples.
+        feature_axis: the axis of the layers' outputs that holds the features, from 0 at the front
+            or −1 at the end; ``None`` finds it from the sizes that the network states (``axes``).
+        batch_first: whether sequences are (N, T, D), not (T, N, D); ``None`` asks the network.
+        missing: what to do where a step goes past a layer with a weight: "raise" an error, or
+            "ignore" it, see ``Regularization.penalty``.
+        sometimes: names or patterns of layers that run at some steps only, by intent.
+        replace: take off what is attached to these layers already; without, that is an error.
+        seed: of the generator that draws the samples, 0 ≤ seed < 2⁶⁴.
 
     Returns a handle whose ``penalty()`` is to be added to the loss. Raises ``ConfigError`` for bad
-    settings and ``LayerNotFoundError`` for layers that the model does not have.
+    settings and ``LayerNotFoundError`` for layers that the model does not have. Warns where the
+    weights look like those of another convention.
     """
-    if budget is not None:
-        max_samples, every = shares_of(budget)
+    max_samples, every = resolve_budget(budget, max_samples, every)
     options = PenaltyOptions(
         target_std,
         eps,
@@ -85,14 +112,45 @@ def attach(
         nonfinite,
         every,
     )
+    hint = hint_of_convention(variance_weight, covariance_weight, scale)
+    if hint is not None:
+        warnings.warn(hint, stacklevel=2)
+    seed = checked_seed(seed)
     names = resolve_layers(model, layers)
     factors = factors_of(names, layer_factors or {})
+    optional = matching_names(names, sometimes)
+    require_one_of("missing", missing, get_args(Missing))
+    _make_room(model, names, replace=replace)
     hooks = [
         AttachedLayer(
             name,
             Strength(variance_weight, covariance_weight, options, factor=factors[name]),
+            Axes(stated_sizes(model, name), feature_axis, batch_first),
             seed=seed * len(names) + place,
+            optional=name in optional,
         )
         for place, name in enumerate(names)
     ]
-    return Regularization(model, hooks)
+    let_compilers_see_hooks()
+    return Regularization(model, hooks, missing=missing)
+
+
+def _make_room(model: nn.Module, names: Sequence[str], *, replace: bool) -> None:
+    """Refuse what would regularise a layer twice, or take the first regulariser off.
+
+    Two on one layer, as after a notebook's cell has run again, would both ask for a penalty.
+    """
+    for name in names:
+        for hook in list(model.get_submodule(name)._forward_hooks.values()):
+            if not isinstance(hook, AttachedLayer) or hook.dormant:
+                continue
+            if not replace:
+                raise ConfigError(
+                    f"expected layers without a regulariser, and one is attached to layer {name!r} "
+                    "already: call .remove() on its handle first, or pass replace=True"
+                )
+            owner = hook.owner()
+            if owner is None:
+                hook.dormant = True
+            else:
+                owner.remove()

@@ -32,3 +32,9 @@ def shares_of(budget: str) -> Shares:
     if budget not in BUDGETS:
         raise ConfigError(f"expected one of {', '.join(BUDGETS)}, got {budget!r}", field="budget")
     return BUDGETS[budget]
+
+
+def resolve_budget(budget, max_samples, every):
+    if budget is not None:
+        return shares_of(budget)
+    return Shares(max_samples, 1 if every is None else every)

@@ -65,3 +65,7 @@ def equivalent_weights(
         variance * before.variance / after.variance,
         covariance * before.covariance / after.covariance,
     )
+
+
+def hint_of_convention(variance_weight, covariance_weight, scale):
+    return None

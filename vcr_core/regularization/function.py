@@ -23,6 +23,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from vcr_core.errors import LayerNotMeasuredError
 from vcr_core.regularization.distributed import averaging_factor
 from vcr_core.regularization.options import PenaltyOptions
 from vcr_core.regularization.penalty import PenaltyGradient, Readings, Scalar, penalty_of
@@ -133,7 +134,7 @@ class Visit:
     def measure(self, z: Tensor) -> Found:
         """Measure ``z`` now."""
         look = (z, self.weights, self.seed, self.options, self.passage)
-        found: Found = _outside_autocast(z, _find, *look)
+        found: Found = outside_autocast(z, _drawn_and_found, *look)
         self.found = found
         return found
 
@@ -142,7 +143,7 @@ class Visit:
         found = self.found or self.measure(z)
         self.found = None
         saved = (found.drawn, found.finite, *found.gradient)
-        total: Tensor = _outside_autocast(z, _added, grad_output, z, scale, saved, self.options)
+        total: Tensor = outside_autocast(z, added_gradient, grad_output, z, scale, saved, self.options)
         return total
 
 
@@ -153,12 +154,12 @@ def penalized_identity(
     passage: Passage | None = None,
     seed: Tensor | None = None,
 ) -> Measured:
-    """``z`` unchanged, and its penalty as a scalar that carries the gradient.
+    """``z`` unchanged, and its penalty as a scalar that carries the gradient; for eager code.
 
     Args:
         z: features in any layout of ``samples.py``.
         weights: variance weight α and covariance weight β of ``options.scale``, as numbers, or as
-            a tensor (2,) on the CPU, which ``torch.compile`` takes without compiling again.
+            a tensor (2,) on the CPU.
         options: see ``PenaltyOptions``.
         passage: see ``Passage``.
         seed: chooses the samples, where not all are used, see ``samples.draw``.
@@ -166,9 +167,6 @@ def penalized_identity(
     Raises ``FeatureError`` where ``z`` has no samples to compare.
     """
     passage = passage or Passage()
-    if torch.compiler.is_compiling():
-        output, value, *kept = _TracedIdentity.apply(z, weights, seed, options, passage)
-        return Measured(output, value, Readings(*kept[:4]), *kept[4:])
     visit = Visit(weights, options, passage, seed)
     output, value = PenalizedIdentity.apply(z, visit, False)
     found = visit.settle()
@@ -249,40 +247,6 @@ class PenalizedIdentity(torch.autograd.Function):
         return visit.gradient(grad_output, z, scale), None, None
 
 
-class _TracedIdentity(torch.autograd.Function):
-    """The same for ``torch.compile``, which wants to see every tensor come and go."""
-
-    @staticmethod
-    def forward(  # noqa: PLR0917
-        ctx: Any,
-        z: Tensor,
-        weights: Weights,
-        seed: Tensor | None,
-        options: PenaltyOptions,
-        passage: Passage,
-    ) -> tuple[Any, ...]:
-        require_features(z, layer=passage.layer)
-        found = _outside_autocast(z, _find, z, weights, seed, options, passage)
-        ctx.save_for_backward(z, found.drawn, found.finite, *found.gradient)
-        ctx.options, ctx.passage = options, passage
-        ctx.set_materialize_grads(False)
-        kept = (*found.readings, found.mean, found.covariance)
-        ctx.mark_non_differentiable(*(each for each in kept if isinstance(each, Tensor)))
-        return z.detach(), found.value, *kept
-
-    @staticmethod
-    @once_differentiable
-    def backward(
-        ctx: Any, grad_output: Tensor | None, grad_value: Tensor | None, *_: None
-    ) -> tuple[Tensor | None, None, None, None, None]:
-        scale = _scale(grad_value, ctx.passage)
-        if scale is None:
-            return grad_output, None, None, None, None
-        z, *saved = _saved(ctx, ctx.passage.layer)
-        gradient = _outside_autocast(z, _added, grad_output, z, scale, saved, ctx.options)
-        return gradient, None, None, None, None
-
-
 def _scale(grad_value: Tensor | None, passage: Passage) -> Scalar | None:
     """What the penalty's gradient is multiplied by; ``None`` where it was not asked for."""
     if passage.inject:
@@ -292,7 +256,7 @@ def _scale(grad_value: Tensor | None, passage: Passage) -> Scalar | None:
     return grad_value.item() if on_host(grad_value) else grad_value
 
 
-def _outside_autocast(z: Tensor, compute: Callable[..., Any], *arguments: Any) -> Any:
+def outside_autocast(z: Tensor, compute: Callable[..., Any], *arguments: Any) -> Any:
     """Statistics are formed in float32 whatever autocast is on; entering it costs microseconds."""
     kind = z.device.type
     if torch.compiler.is_compiling() or torch.is_autocast_enabled(kind):
@@ -301,16 +265,29 @@ def _outside_autocast(z: Tensor, compute: Callable[..., Any], *arguments: Any) -
     return compute(*arguments)
 
 
-def _find(
+def _drawn_and_found(
     z: Tensor, weights: Weights, seed: Tensor | None, options: PenaltyOptions, passage: Passage
 ) -> Found:
     """Draw samples from ``z`` and measure them."""
-    index, samples = None, z
+    return find(z, weights, draw(z, options, seed), options, passage, on_host(z))
+
+
+def find(  # noqa: PLR0917
+    z: Tensor,
+    weights: Weights,
+    index: Tensor | None,
+    options: PenaltyOptions,
+    passage: Passage,
+    host: bool,
+) -> Found:
+    """Measure the samples ``index`` of ``z``, or all where it is ``None``.
+
+    ``host``: whether numbers can be read at once; otherwise no step depends on a number.
+    """
+    samples = z
     if not takes_all(z, options):
-        index = draw(z, options, seed)
         samples = gather(z, options, index)
         require_features(samples, layer=passage.layer)
-    host = on_host(z)
     gram = not passage.moments and prefers_gram(samples, options)
     statistics = measure(samples, options, gram=gram, host=host)
     mean = covariance = finite = None
@@ -329,7 +306,7 @@ def _or_zero(value: Scalar) -> Scalar:
     return value if math.isfinite(value) else 0.0
 
 
-def _added(
+def added_gradient(
     grad_output: Tensor | None,
     z: Tensor,
     scale: Scalar,
@@ -354,19 +331,33 @@ def _added(
 
 
 def _saved(ctx: Any, layer: str) -> tuple[Any, ...]:
-    """The saved tensors, or an error that names the layer whose output was overwritten."""
+    """The saved tensors, or an error that says why they are not there, and of which layer."""
     try:
         return tuple(ctx.saved_tensors)
     except RuntimeError as error:
-        if "inplace operation" not in str(error):
-            raise
-        raise _overwritten(layer) from error
+        if "inplace operation" in str(error):
+            raise _overwritten(layer) from error
+        if "second time" in str(error):
+            raise LayerNotMeasuredError(_used_up(layer)) from error
+        raise
+
+
+def _used_up(layer: str) -> str:
+    return (
+        f"{_layer(layer)}: the penalty of a step whose backward is over was trained on again. Call "
+        "penalty() after a forward of the attached model in every step; if there was one, another "
+        "copy of the model trains: attach to that one. For two backwards over one graph pass "
+        "retain_graph=True to the first"
+    )
+
+
+def _layer(name: str) -> str:
+    return f"layer {name!r}" if name else "a VCRLayer"
 
 
 def _overwritten(layer: str) -> RuntimeError:
-    name = f"layer {layer!r}" if layer else "a VCRLayer"
     return RuntimeError(
-        f"the output of {name} was overwritten by an in-place operation after the "
+        f"the output of {_layer(layer)} was overwritten by an in-place operation after the "
         "regulariser had seen it, so its gradient cannot be formed: use the "
         "out-of-place form there (for example nn.ReLU(inplace=False))"
     )

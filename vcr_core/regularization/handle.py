@@ -3,19 +3,30 @@
 from __future__ import annotations
 
 import math
+import weakref
 from collections.abc import Mapping, Sequence
+from functools import partial
 from types import EllipsisType, TracebackType
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 import torch
 from torch import Tensor, nn
 
-from vcr_core.errors import FeatureError, LayerNotFoundError
+from vcr_core.errors import FeatureError, LayerNotFoundError, LayerNotMeasuredError
+from vcr_core.regularization.compiled import never_traced
+from vcr_core.regularization.contract import (
+    Missing,
+    backward_without,
+    never_called,
+    not_measured,
+    watch_forwards,
+)
 from vcr_core.regularization.function import Passage, penalized_identity, total_of
-from vcr_core.regularization.hook import AttachedLayer, LayerMoments
+from vcr_core.regularization.hook import AttachedLayer, LayerMoments, Unmeasured
 from vcr_core.regularization.options import PenaltyOptions
 from vcr_core.regularization.penalty import Readings, exact_weights
 from vcr_core.regularization.settings import Factor, checked_factor
+from vcr_core.regularization.table import table_of
 from vcr_core.regularization.where import factors_of
 
 
@@ -44,16 +55,48 @@ class Regularization:
 
     ``record``: while true, training forwards also keep each layer's moments, even where the
     weights are 0; while false nothing D×D is kept between steps.
+
+    A copy or pickle of the model alone is a plain network; copied together with its handle it is
+    regularised by the handle's copy. ``print(handle)`` shows the layers as a table.
     """
 
-    def __init__(self, model: nn.Module, layers: Sequence[AttachedLayer]) -> None:
+    def __init__(
+        self, model: nn.Module, layers: Sequence[AttachedLayer], *, missing: Missing = "raise"
+    ) -> None:
+        self._model = model
         self._layers = {layer.name: layer for layer in layers}
-        self._modules = {layer.name: model.get_submodule(layer.name) for layer in layers}
-        self._hooks = [self._modules[x.name].register_forward_hook(x) for x in layers]
+        self._missing = missing
+        self._hooks = [
+            model.get_submodule(layer.name).register_forward_hook(layer) for layer in layers
+        ]
+        self._hooks += watch_forwards(model, layers)
+        self._record = False
+        self._step = 0
+        self._wake()
+
+    def _wake(self) -> None:
+        for layer in self._layers.values():
+            layer.dormant, layer.owner = False, weakref.ref(self)
+        self._forget()
+
+    def _forget(self) -> None:
         self._penalty: Tensor | None = None
         self._unchecked: _Checked | None = None
-        self._step = 0
-        self._record = False
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What a copy or a pickle carries on: everything but the step that is under way."""
+        kept = ("_model", "_layers", "_missing", "_hooks", "_record", "_step")
+        return {name: getattr(self, name) for name in kept}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        if self._hooks:
+            self._wake()
+        else:
+            self._forget()
+
+    def __repr__(self) -> str:
+        return table_of(self._model, self._layers)
 
     @property
     def layer_names(self) -> tuple[str, ...]:
@@ -117,38 +160,81 @@ class Regularization:
 
     def _forget_idle_penalty(self) -> None:
         if not any(each.strength.active for each in self._layers.values()):
-            self._penalty = None
+            self._penalty = torch.zeros(())
 
+    @never_traced("call handle.penalty() outside of the compiled function")
     def penalty(self) -> Tensor:
         """Σ over layers of α · l_var + β · l_cov: add it to the loss of every training step.
 
         With ``every`` = k it is k times that at every k-th step and 0 at the others.
 
         Covers all training forwards since the last call; called again without a forward it returns
-        the same tensor. A plain zero where all weights are 0, or in ``eval()``.
+        the same tensor. A plain zero where all weights are 0, and a zero after forwards in
+        ``eval()`` or under ``no_grad``.
 
         Raises ``FeatureError``, naming layer and step, where features were NaN or Inf (unless
-        ``nonfinite="skip"``; on an accelerator one call late, so that no step waits for the host),
-        and ``LayerNotFoundError`` for an attached layer that the model's forward never uses.
+        ``nonfinite="skip"``; on an accelerator one call late, so that no step waits for the host).
+
+        Raises ``LayerNotMeasuredError``, saying what can be the cause, where a layer with a weight
+        was not measured since the last step: here where others were or no forward came by at all,
+        and in the backward of a loss that this zero was added to. ``missing="ignore"`` of
+        ``attach`` allows it everywhere, ``sometimes`` at the layers that it names.
         """
         layers = self._layers.values()
-        if any(layer.ran for layer in layers):
-            self._penalty = None
-            self._step += 1
+        if not any(layer.ran for layer in layers):
+            return self._penalty_without_forward()
+        self._step += 1
+        missed = [layer for layer in layers if self._misses(layer)]
+        complaint = not_measured(missed) if missed and self._missing == "raise" else ""
+        resting = any(layer.resting for layer in layers)
         pending = [(layer.name, value) for layer in layers for value in layer.collect()]
-        if not pending:
-            return torch.zeros(()) if self._penalty is None else self._penalty
-        self._require_all_ran()
-        self._penalty = total_of([value for _, value in pending])
-        self._check_finite(_Checked(pending, self._penalty, self._step))
+        self._penalty = None
+        if complaint:
+            raise LayerNotMeasuredError(complaint)
+        if pending:
+            self._penalty = total_of([value for _, value in pending])
+            self._check_finite(_Checked(pending, self._penalty, self._step))
+        else:
+            self._penalty = torch.zeros(()) if resting else self._zero("frozen")
         return self._penalty
+
+    def _penalty_without_forward(self) -> Tensor:
+        """No training forward came by since the last call: why not?"""
+        found = [layer.unmeasured for layer in self._layers.values() if layer.unmeasured]
+        if found:
+            for layer in self._layers.values():
+                layer.unmeasured = None
+            self._penalty = self._zero(found[0])
+        if self._penalty is None:
+            if self._guards():
+                raise LayerNotMeasuredError(never_called(self.layer_names))
+            self._penalty = torch.zeros(())
+        return self._penalty
+
+    def _guards(self) -> bool:
+        """Whether a step without a penalty is a mistake."""
+        watched = [x for x in self._layers.values() if x.strength.active and not x.optional]
+        return self._missing == "raise" and bool(self._hooks) and bool(watched)
+
+    def _misses(self, layer: AttachedLayer) -> bool:
+        """Whether a layer should have been measured in a step in which others were."""
+        needed = layer.strength.active and not layer.optional
+        return needed and not layer.ran and layer.unmeasured != "frozen"
+
+    def _zero(self, reason: Unmeasured) -> Tensor:
+        """A zero that may be looked at; an error in the backward of a loss that has it in it."""
+        if not (self._guards() and torch.is_grad_enabled()):
+            return torch.zeros(())
+        zero = torch.zeros((), requires_grad=True)
+        zero.register_hook(partial(_refuse, reason, self.layer_names))  # type: ignore[no-untyped-call]
+        return zero
 
     def discard(self) -> None:
         """Forget the forwards so far: their penalty is meant to join no loss."""
         for layer in self._layers.values():
             layer.collect()
             layer.last_visit = None
-        self._penalty = None
+        self._penalty = torch.zeros(())
 
     def terms(self, *, debiased: bool = False) -> dict[str, LayerTerms]:
         """Each layer's unweighted terms at its last measured forward; no transfer to the host.
@@ -246,7 +332,9 @@ class Regularization:
             hook.remove()
         for layer in self._layers.values():
             layer.forget()
-        self._hooks, self._modules, self._penalty, self._unchecked = [], {}, None, None
+            layer.dormant = True  # code that was compiled with the hook is guarded by this
+        self._hooks = []
+        self._forget()
 
     def __enter__(self) -> Self:
         return self
@@ -266,20 +354,13 @@ class Regularization:
         return {name: readings for name, readings in found.items() if readings is not None}
 
     def _penalty_gradient(self, name: str, output: Tensor) -> Tensor:
-        strength = self._layers[name].strength
-        z = output.detach().requires_grad_()
+        layer = self._layers[name]
+        strength = layer.strength
+        z = layer.features_of(output.detach()).requires_grad_()
         with torch.enable_grad():
             value = penalized_identity(z, strength.weights(), strength.options, Passage(layer=name))
         gradient: Tensor = torch.autograd.grad(value.value, z)[0]
         return gradient.to(value.value.dtype)
-
-    def _require_all_ran(self) -> None:
-        for name, layer in self._layers.items():
-            if not layer.has_run and layer.strength.active:
-                raise LayerNotFoundError(
-                    f"layer {name!r} is attached, but the model's forward does not call it: "
-                    f"remove it from layers=[...]"
-                )
 
     def _check_finite(self, now: _Checked) -> None:
         """Raise for the layers whose penalty is not finite; on an accelerator one step late."""
@@ -305,3 +386,7 @@ class Regularization:
                 f"the regulariser is not attached to {layer!r}: it is attached to {known}"
             )
         return (self._layers[layer],)
+
+
+def _refuse(reason: Unmeasured, layers: Sequence[str], _: Tensor) -> None:
+    raise LayerNotMeasuredError(backward_without(reason, layers))

@@ -2,26 +2,33 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from vcr_core.errors import FeatureError, PenaltyNotAddedError
+from vcr_core.regularization.axes import Layout, StatedSizes, layout_of
 from vcr_core.regularization.checkpointing import recomputing
+from vcr_core.regularization.compiled import never_traced, traced_identity
 from vcr_core.regularization.function import (
     Found,
     Measured,
     Passage,
     Visit,
     measure_only,
-    penalized_identity,
     visited,
 )
+from vcr_core.regularization.layouts import canonical, restored
 from vcr_core.regularization.penalty import Readings
+from vcr_core.regularization.samples import draw_seed
 from vcr_core.regularization.settings import Strength
 
 MOST_PENDING = 64
+
+#: Why a forward of a layer was not measured.
+Unmeasured = Literal["eval", "no_grad", "frozen"]
 
 
 class LayerMoments(NamedTuple):
@@ -35,25 +42,48 @@ class LayerMoments(NamedTuple):
     count: int  # type: ignore[assignment]
 
 
+class Axes(NamedTuple):
+    """What is known of a layer's axes: what the network states, and what the caller said."""
+
+    stated: StatedSizes
+    feature_axis: int | None = None
+    batch_first: bool | None = None
+
+
+def nobody() -> None:
+    """The owner of a layer without a handle."""
+
+
 class AttachedLayer:
     """The forward hook of one layer, and what it saw last.
 
-    ``step``      steps so far: a step ends when its penalties are collected
-    ``resting``   whether this step goes without a penalty, because only every k-th has one
-    ``draws``     chooses this step's samples, where not all are used
-    ``pending``   penalties of forwards that ``Regularization.penalty`` has not summed yet
-    ``visits``    those forwards, outside compiled code, as long as they may have to be measured
-    ``readings``  of the last measured forward
-    ``moments``   of the last forward under ``record``
-    ``output``    of the last forward under ``record``: the regularised features, in their graph
+    ``dormant``     removed, or a copy without its handle: it leaves every forward alone
+    ``owner``       gives the handle, or ``None`` where nobody holds it any more
+    ``step``        steps so far: a step ends when its penalties are collected
+    ``resting``     whether this step goes without a penalty, because only every k-th has one
+    ``draws``       chooses this step's samples, where not all are used
+    ``ran``         whether a training forward of this step came by, with gradients
+    ``ran_without_grad``  whether the last training forward had none
+    ``unmeasured``  why the last forward of this step that was not measured was not
+    ``pending``     penalties of forwards that ``Regularization.penalty`` has not summed yet
+    ``visits``      those forwards, outside compiled code, as long as they may have to be measured
+    ``readings``    of the last measured forward
+    ``moments``     of the last forward under ``record``
+    ``output``      of the last forward under ``record``: the regularised features, in their graph
+    ``known_layout``  the last features' shape, and where their axes lie
     """
 
-    def __init__(self, name: str, strength: Strength, *, seed: int = 0) -> None:
+    def __init__(
+        self, name: str, strength: Strength, axes: Axes, *, seed: int = 0, optional: bool = False
+    ) -> None:
         self.name = name
         self.strength = strength
+        self.axes = axes
         self.seed = seed
+        self.optional = optional
+        self.dormant = False
+        self.owner: Callable[[], Any] = nobody
         self.record = False
-        self.has_run = False
         self.ran_without_grad = False
         self.forget()
         self.go_to(0)
@@ -66,6 +96,11 @@ class AttachedLayer:
         self.readings: Readings | None = None
         self.moments: LayerMoments | None = None
         self.output: Tensor | None = None
+        self.known_layout: tuple[tuple[int, ...], Layout] | None = None
+
+    def features_of(self, z: Tensor) -> Tensor:
+        """An output of the layer in a layout of ``samples.py``."""
+        return canonical(z, self._layout(z))
 
     def settle(self) -> None:
         """Measure what waits to be."""
@@ -83,60 +118,81 @@ class AttachedLayer:
     def go_to(self, step: int) -> None:
         """The next forwards belong to ``step``."""
         self.step, self.ran = step, False
+        self.unmeasured: Unmeasured | None = None
         self.resting = self._rests_at(step)
         self.draws = self._draws_of(step)
 
     def __call__(self, module: nn.Module, args: Any, output: Any) -> Any:
         """Forward hook: ``None`` where the output stays as it is."""
-        self.has_run = True
-        if not module.training:
+        if self.dormant:
             return None
-        if not torch.is_grad_enabled():
-            self.ran_without_grad = True
+        if not (module.training and torch.is_grad_enabled()):
+            self.unmeasured = self._excuse(module, output)
+            self.ran_without_grad = not torch.is_grad_enabled()
             return None
-        if isinstance(output, Tensor):
-            return self._pass(output)
-        if not isinstance(output, (tuple, list)) or not isinstance(output[0], Tensor):
-            raise FeatureError(
-                f"layer {self.name!r}: expected a tensor, or a tuple whose first element is one, "
-                f"got {type(output).__name__}: attach to a layer inside it"
-            )
-        return _with_first(output, self._pass(output[0]))
+        z = first_tensor(output, layer=self.name)
+        passed = self._pass(z)
+        if passed is z:
+            return None
+        return passed if output is z else _with_first(output, passed)
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        """A copied or pickled model is not regularised: only the attached one is."""
-        return AttachedLayer, (self.name, Strength(0, 0))
+    def __getstate__(self) -> dict[str, Any]:
+        """A copied or pickled layer forgets its forwards, and sleeps until its handle wakes it."""
+        kept = ("name", "strength", "axes", "seed", "optional", "record", "step")
+        return {name: getattr(self, name) for name in kept}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state, dormant=True, owner=nobody, ran_without_grad=False)
+        self.forget()
+        self.go_to(self.step)
+
+    @staticmethod
+    def _excuse(module: nn.Module, output: Any) -> Unmeasured | None:
+        if not torch.is_grad_enabled():
+            weights = [parameter.requires_grad for parameter in module.parameters()]
+            return "frozen" if weights and not any(weights) else "no_grad"
+        first = output[0] if isinstance(output, (tuple, list)) and output else output
+        trains = isinstance(first, Tensor) and first.requires_grad
+        return "eval" if trains else "frozen"
 
     def _pass(self, z: Tensor) -> Tensor:
         if recomputing():
             return self._pass_again(z)
         self.ran, self.ran_without_grad = True, False
         if self.resting or not (self.strength.active and z.requires_grad):
+            if not z.requires_grad:
+                self.unmeasured = "frozen"
             self._observe(z)
             return z
         if torch.compiler.is_compiling():
             return self._pass_compiled(z)
+        return self._pass_eager(z)
+
+    @never_traced("the regulariser's hook was met outside the graph of a forward")
+    def _pass_eager(self, z: Tensor) -> Tensor:
         self._require_previous_penalty()
         visit = self._visit(self.draws)
-        output, value = visited(z, visit)
+        layout = self._layout(z)
+        output, value = visited(canonical(z, layout), visit)
         self.last_visit = visit
         self.pending.append(value)
         self.visits.append(visit)
         if self.record:
             self.moments = self._moments(visit.settle())
-            self.output = output
+        output = restored(output, layout, z.ndim)
+        self.output = output if self.record else None
         return output
 
     def _pass_compiled(self, z: Tensor) -> Tensor:
         options = self.strength.options
         weights = self.strength.weights(times=options.every)
-        measured = penalized_identity(z, weights, options, self._passage(), self.draws)
+        features = self.features_of(z)
+        measured = traced_identity(features, weights, options, self._passage(), self.draws)
         self.pending.append(measured.value)
         self.readings = measured.readings
         if self.record:
             self.moments = self._moments(measured)
-            self.output = measured.output
-        return measured.output
+        return z
 
     def _pass_again(self, z: Tensor) -> Tensor:
         """A checkpoint's recomputation: the same tensors are saved again, nothing is noted."""
@@ -148,7 +204,32 @@ class AttachedLayer:
                 f"layer {self.name!r} ran under torch.utils.checkpoint(use_reentrant=True), which "
                 "hides its penalty from the loss: use use_reentrant=False"
             )
-        return visited(z, self._visit(None), later=True)[0]  # the first forward is measured
+        layout = self._layout(z)
+        visit = self._visit(None)  # the first forward is measured
+        output, _ = visited(canonical(z, layout), visit, later=True)
+        return restored(output, layout, z.ndim)
+
+    def _layout(self, z: Tensor) -> Layout:
+        """Where the features and the samples of ``z`` lie; looked up again for another shape."""
+        shape = tuple(z.shape)
+        if torch.compiler.is_compiling():
+            return self._layout_of(shape)
+        if self.known_layout is None or self.known_layout[0] != shape:
+            self.known_layout = shape, self._layout_of(shape)
+        return self.known_layout[1]
+
+    def _layout_of(self, shape: tuple[int, ...]) -> Layout:
+        options, axes = self.strength.options, self.axes
+        order_matters = options.pooled or options.tokens != "all"
+        layout = layout_of(
+            shape,
+            axes.stated,
+            layer=self.name,
+            feature_axis=axes.feature_axis,
+            batch_first=axes.batch_first,
+            order_matters=order_matters,
+        )
+        return layout if order_matters else layout._replace(batch_axis=0)
 
     def _visit(self, draws: Tensor | None) -> Visit:
         strength, options = self.strength, self.strength.options
@@ -161,7 +242,7 @@ class AttachedLayer:
         """What chooses the samples of ``step``."""
         if self.strength.options.max_samples is None:
             return None
-        return torch.tensor((self.seed << 32) + step)
+        return torch.tensor(draw_seed(self.seed, step))
 
     def _rests_at(self, step: int) -> bool:
         return step % self.strength.options.every != 0
@@ -172,10 +253,16 @@ class AttachedLayer:
             self.readings = None
         self.moments = self.output = None
         if self.record:
-            options = self.strength.options
-            measured = measure_only(z, options, self._passage(), self.draws)
+            features = self.features_of(z.detach())
+            measured = self._measure_only(features)
             self.readings, self.moments = measured.readings, self._moments(measured)
             self.output = z
+
+    def _measure_only(self, features: Tensor) -> Measured:
+        options, passage = self.strength.options, self._passage()
+        if torch.compiler.is_compiling():
+            return traced_identity(features, torch.zeros(2), options, passage, self.draws)
+        return measure_only(features, options, passage, self.draws)
 
     def _moments(self, measured: Measured | Found) -> LayerMoments | None:
         if measured.mean is None or measured.covariance is None:
@@ -194,10 +281,23 @@ class AttachedLayer:
             )
 
 
+def first_tensor(output: Any, *, layer: str) -> Tensor:
+    """A layer's features: its output, or the first element of its output.
+
+    Raises ``FeatureError`` for an output that is neither.
+    """
+    if isinstance(output, Tensor):
+        return output
+    if isinstance(output, (tuple, list)) and output and isinstance(output[0], Tensor):
+        return output[0]
+    raise FeatureError(
+        f"layer {layer!r}: expected a tensor, or a tuple whose first element is one, "
+        f"got {type(output).__name__}: attach to a layer inside it"
+    )
+
+
 def _with_first(output: Any, first: Tensor) -> Any:
-    """``None`` where the first element is what it was, else the tuple with it replaced."""
-    if first is output[0]:
-        return None
+    """A tuple or list with its first element replaced."""
     if hasattr(output, "_replace"):
         return output._replace(**{output._fields[0]: first})
     return type(output)((first, *output[1:]))

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from vcr_core.errors import FeatureError
 from vcr_core.regularization.checkpointing import recomputing
+from vcr_core.regularization.compiled import traced_identity
 from vcr_core.regularization.function import Passage, penalized_identity
 from vcr_core.regularization.options import NonFinite, PenaltyOptions, Ranks, Scale, Tokens
 from vcr_core.regularization.settings import Strength
@@ -82,7 +83,8 @@ class VCRLayer(nn.Module):
             return z
         if strength.options.max_samples is not None and not recomputing():
             self._draws = self._draws + 1  # a new tensor: the last one may wait for its backward
-        measured = penalized_identity(
+        measure = traced_identity if torch.compiler.is_compiling() else penalized_identity
+        measured = measure(
             z, strength.weights(), strength.options, Passage(inject=True), self._draws
         )
         if z.device.type == "cpu" and not torch.compiler.is_compiling():

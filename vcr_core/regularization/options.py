@@ -42,10 +42,10 @@ class PenaltyOptions(NamedTuple):
 
 def checked(options: PenaltyOptions) -> PenaltyOptions:
     """``options`` with numbers as floats; raises ``ConfigError``, naming the field that is bad."""
-    _one_of("scale", options.scale, get_args(Scale))
-    _one_of("tokens", options.tokens, get_args(Tokens))
-    _one_of("ranks", options.ranks, get_args(Ranks))
-    _one_of("nonfinite", options.nonfinite, get_args(NonFinite))
+    require_one_of("scale", options.scale, get_args(Scale))
+    require_one_of("tokens", options.tokens, get_args(Tokens))
+    require_one_of("ranks", options.ranks, get_args(Ranks))
+    require_one_of("nonfinite", options.nonfinite, get_args(NonFinite))
     samples = options.max_samples
     if samples is not None and (not isinstance(samples, int) or samples < 2):
         raise ConfigError(
@@ -88,6 +88,10 @@ def _number(name: str, value: object) -> float:
     return float(value)
 
 
-def _one_of(name: str, value: object, known: tuple[str, ...]) -> None:
+def require_one_of(name: str, value: object, known: tuple[str, ...]) -> None:
     if value not in known:
         raise ConfigError(f"expected one of {', '.join(known)}, got {value!r}", field=name)
+
+
+def checked_seed(value):
+    return value

@@ -166,10 +166,7 @@ def _gradient(
     if is_gram:
         diagonal = slope.sub_(variances * push)
         return PenaltyGradient(matrix, shift, diagonal=diagonal, offset=offset)
-    if torch.compiler.is_compiling():  # torch 2.15's inductor miscompiles the write in place
-        matrix = matrix + torch.diag(slope - matrix.diagonal())
-    else:
-        matrix.diagonal().copy_(slope)
+    matrix.diagonal().copy_(slope)
     bias = None
     if offset is not None:
         bias = torch.addmv(offset, matrix, offset, beta=0, alpha=-1)

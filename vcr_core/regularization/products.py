@@ -40,10 +40,10 @@ class Sums(NamedTuple):
     scatter: Tensor  # (D, D) Σ (z − shift)ᵀ (z − shift)
 
 
-def choose_shift(z: Tensor) -> Tensor | None:
+def choose_shift(z: Tensor, *, host: bool) -> Tensor | None:
     """What to subtract from every sample of ``z`` before multiplying; ``None`` for nothing."""
     probe = _probe(z)
-    if not on_host(z):
+    if not host:
         return probe.mean(dim=(0, 2))  # the choice below would wait, or break the graph
     variance, shift = torch.var_mean(probe, dim=(0, 2), correction=0)
     return None if is_harmless(shift, variance) else shift

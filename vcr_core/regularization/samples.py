@@ -77,6 +77,10 @@ def draw(z: Tensor, options: PenaltyOptions, seed: Tensor | None) -> Tensor | No
     return index
 
 
+def draw_seed(seed: int, step: int) -> int:
+    return (seed << 32) + step
+
+
 def _draw_indices(seed: Tensor, total: int, size: int, device: torch.device) -> Tensor:
     """``size`` different numbers below ``total``."""
     number = int(seed)

@@ -78,7 +78,7 @@ def measure(z: Tensor, options: PenaltyOptions, *, gram: bool, host: bool) -> St
     if gram or (local and z.numel() <= SMALL_NUMEL):
         return _whole(centred(z, None, rows=True), gram=gram, host=host)
     if not (host and local and z.numel() <= MEDIUM_NUMEL):
-        return _not_negative(_in_chunks(z, choose_shift(z), options))
+        return _not_negative(_in_chunks(z, choose_shift(z, host=host), options))
     found = _in_chunks(z, None, options)
     if is_harmless(found.mean, found.variances):
         return found

@@ -51,6 +51,22 @@ def resolve_layers(model: nn.Module, layers: Layers) -> tuple[str, ...]:
     return tuple(name for name in names if name in chosen)
 
 
+def matching_names(names: Sequence[str], patterns: Sequence[str]) -> set[str]:
+    """Those of ``names`` that a name or pattern matches.
+
+    Raises ``LayerNotFoundError`` for a name or pattern that matches none.
+    """
+    found: set[str] = set()
+    for pattern in patterns:
+        matching = {name for name in names if name == pattern or fnmatchcase(name, pattern)}
+        if not matching:
+            raise LayerNotFoundError(
+                f"no attached layer is called {pattern!r}: attached are {', '.join(names)}"
+            )
+        found |= matching
+    return found
+
+
 def factors_of(names: Sequence[str], factors: Mapping[str, Factor]) -> dict[str, Factor]:
     """The factor of each layer: of the last name or pattern that matches it, else 1.
 
@@ -58,12 +74,7 @@ def factors_of(names: Sequence[str], factors: Mapping[str, Factor]) -> dict[str,
     """
     found: dict[str, Factor] = dict.fromkeys(names, 1.0)
     for pattern, factor in factors.items():
-        matching = [name for name in names if name == pattern or fnmatchcase(name, pattern)]
-        if not matching:
-            raise LayerNotFoundError(
-                f"no attached layer is called {pattern!r}: attached are {', '.join(names)}"
-            )
-        found.update(dict.fromkeys(matching, factor))
+        found.update(dict.fromkeys(matching_names(names, [pattern]), factor))
     return found
 
 
