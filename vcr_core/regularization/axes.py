@@ -12,6 +12,9 @@ class Layout(NamedTuple):
     batch_axis: int
 
 
+NOTHING_STATED = StatedSizes()
+
+
 def stated_sizes(model: nn.Module, name: str) -> StatedSizes:
     return StatedSizes()
 

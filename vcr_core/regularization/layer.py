@@ -6,9 +6,11 @@ import torch
 from torch import Tensor, nn
 
 from vcr_core.errors import FeatureError
+from vcr_core.regularization.axes import NOTHING_STATED, Layout, layout_of
 from vcr_core.regularization.checkpointing import recomputing
 from vcr_core.regularization.compiled import traced_identity
 from vcr_core.regularization.function import Passage, penalized_identity
+from vcr_core.regularization.layouts import canonical, restored
 from vcr_core.regularization.options import NonFinite, PenaltyOptions, Ranks, Scale, Tokens
 from vcr_core.regularization.settings import Strength
 
@@ -25,10 +27,13 @@ class VCRLayer(nn.Module):
         covariance_weight: β ≥ 0 in the convention ``scale``. With both at 0 the input comes back.
         target_std, eps, threshold, scale, tokens, pooled, max_samples, ranks, nonfinite: see
             ``PenaltyOptions``.
+        feature_axis: the axis that holds the features, from 0 at the front or −1 at the end.
+        batch_first: ``False`` for tokens that come as (T, N, D).
         seed: of the generator that chooses the samples, where ``max_samples`` is given.
 
-    Shapes: (N, D); (N, T, D), every token a sample; (N, C, H, W) and (N, C, T, H, W), every
-    location, at every time, a sample.
+    Shapes, where ``feature_axis`` is not given: (N, D); (N, T, D), every token a sample;
+    (N, C, H, W) and (N, C, T, H, W), every location, at every time, a sample. A layer that stands
+    alone sees no network to ask: for (N, C, L) and (N, H, W, C) say where the features are.
     In ``eval()`` and under ``no_grad`` it does nothing. Raises ``ConfigError`` for weights that are
     negative or not finite, ``FeatureError`` for an input with fewer than 2 samples or features, and
     on the CPU for one that is not finite.
@@ -48,6 +53,8 @@ class VCRLayer(nn.Module):
         max_samples: int | None = None,
         ranks: Ranks = "local",
         nonfinite: NonFinite = "raise",
+        feature_axis: int | None = None,
+        batch_first: bool = True,
         seed: int = 0,
     ) -> None:
         super().__init__()
@@ -55,6 +62,7 @@ class VCRLayer(nn.Module):
             target_std, eps, threshold, scale, tokens, pooled, max_samples, ranks, nonfinite
         )
         self.strength = Strength(variance_weight, covariance_weight, options)
+        self.feature_axis, self.batch_first = feature_axis, batch_first
         self._draws = torch.tensor(seed)
 
     @property
@@ -83,13 +91,28 @@ class VCRLayer(nn.Module):
             return z
         if strength.options.max_samples is not None and not recomputing():
             self._draws = self._draws + 1  # a new tensor: the last one may wait for its backward
+        layout = self._layout(tuple(z.shape))
         measure = traced_identity if torch.compiler.is_compiling() else penalized_identity
         measured = measure(
-            z, strength.weights(), strength.options, Passage(inject=True), self._draws
+            canonical(z, layout),
+            strength.weights(),
+            strength.options,
+            Passage(inject=True),
+            self._draws,
         )
         if z.device.type == "cpu" and not torch.compiler.is_compiling():
             _require_finite(measured.value)
-        return measured.output
+        return restored(measured.output, layout, z.ndim)
+
+    def _layout(self, shape: tuple[int, ...]) -> Layout:
+        return layout_of(
+            shape,
+            NOTHING_STATED,
+            layer="a VCRLayer",
+            feature_axis=self.feature_axis,
+            batch_first=self.batch_first,
+            order_matters=True,
+        )
 
     def extra_repr(self) -> str:
         """Shown by ``print(model)``."""
