@@ -42,6 +42,17 @@ def step(model: nn.Module, x: Tensor, *, ranks: str) -> tuple[Tensor, list[Tenso
     return penalty.detach(), [p.grad for p in bare.parameters() if p.grad is not None]
 
 
+def compiled_step(x: Tensor) -> tuple[Tensor, list[Tensor]]:
+    """The same, compiled."""
+    model = network()
+    handle = attach(model, variance_weight=0.7, covariance_weight=2.5, ranks="global")
+    run = torch.compile(DistributedDataParallel(model), backend="aot_eager")
+    task = run(x).square().mean()
+    penalty = handle.penalty()
+    (task + penalty).backward()
+    return penalty.detach(), [p.grad for p in model.parameters() if p.grad is not None]
+
+
 def one_of_several(rank: int, world: int, folder: str) -> None:
     torch.set_num_threads(1)
     distributed.init_process_group(
@@ -51,7 +62,8 @@ def one_of_several(rank: int, world: int, folder: str) -> None:
     penalty, gradients = step(model, batch().chunk(world)[rank], ranks="global")
     layer_input = (batch().chunk(world)[rank] + MEAN).requires_grad_()
     VCRLayer(0.7, 2.5, ranks="global")(layer_input).sum().backward()
-    torch.save((penalty, gradients, layer_input.grad), Path(folder) / f"rank{rank}.pt")
+    traced = compiled_step(batch().chunk(world)[rank])
+    torch.save((penalty, gradients, layer_input.grad, *traced), Path(folder) / f"rank{rank}.pt")
     distributed.destroy_process_group()
 
 
@@ -68,6 +80,8 @@ def test_several_processes_have_the_gradient_of_one_on_the_union_of_their_batche
         found = torch.load(tmp_path / f"rank{rank}.pt")
         torch.testing.assert_close(found[0], penalty)
         torch.testing.assert_close(found[1], gradients, rtol=1e-6, atol=1e-10)
+        torch.testing.assert_close(found[3], penalty)
+        torch.testing.assert_close(found[4], gradients, rtol=1e-6, atol=1e-10)
         part = whole.grad.chunk(world)[rank] - 1
         torch.testing.assert_close((found[2] - 1) / world, part, rtol=1e-6, atol=1e-10)
 
