@@ -25,7 +25,7 @@ from torch.autograd.function import once_differentiable
 
 from vcr_core.regularization.distributed import averaging_factor
 from vcr_core.regularization.options import PenaltyOptions
-from vcr_core.regularization.penalty import PenaltyGradient, Readings, Scalar, penalty_of
+from vcr_core.regularization.penalty import PenaltyGradient, Readings, Scalar, is_finite, penalty_of
 from vcr_core.regularization.samples import (
     draw,
     gather,
@@ -317,16 +317,18 @@ def _find(
     if passage.moments:
         mean, covariance = statistics.mean, statistics.covariance
     value, readings, gradient = penalty_of(statistics, weights, options, host=host)
+    if host and not math.isfinite(value):
+        readings = readings.of_lost(samples)
     if options.nonfinite == "skip":
-        finite = statistics.variances.isfinite().all()
-        value = _or_zero(value)
+        finite = readings.variances.isfinite().all() & is_finite(value)
+        value = _or_zero(value, finite)
     return Found(value, readings, mean, covariance, index, finite, gradient)
 
 
-def _or_zero(value: Scalar) -> Scalar:
+def _or_zero(value: Scalar, finite: Tensor) -> Scalar:
     if isinstance(value, Tensor):
-        return torch.where(value.isfinite(), value, 0.0)
-    return value if math.isfinite(value) else 0.0
+        return torch.where(finite, value, 0.0)
+    return value if finite else 0.0
 
 
 def _added(
@@ -350,7 +352,8 @@ def _added(
         total = scatter(found, grad_output, z, options, index)
     if finite is None:
         return total
-    return torch.where(finite, total, torch.zeros_like(z) if grad_output is None else grad_output)
+    task = torch.zeros_like(z) if grad_output is None else grad_output
+    return torch.where(finite & total.isfinite().all(), total, task)
 
 
 def _saved(ctx: Any, layer: str) -> tuple[Any, ...]:

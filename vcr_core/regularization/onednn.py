@@ -48,7 +48,7 @@ def plus_square_of_rows(total: Tensor | None, x: Tensor) -> Tensor:
     """total + xᵀ x, for rows; ``total`` may be written to."""
     if x.shape[0] <= MOST_SUMMED or not on_host(x):
         return _plus_square(total, x)
-    for piece in x.split(MOST_SUMMED):
+    for piece in torch.split(x, MOST_SUMMED):
         total = _sum(total, _plus_square(None, piece))
     assert total is not None
     return total
@@ -81,7 +81,7 @@ def plus_square_of_maps(total: Tensor | None, x: Tensor) -> Tensor:
     """total + Σ xₙ xₙᵀ, for maps; ``total`` may be written to."""
     images, size, locations = x.shape
     if on_host(x) and images * locations > SUMMED_AT_ONCE and size <= min(NARROW, locations):
-        for piece in x.split(SUMMED_AT_ONCE, dim=2):
+        for piece in torch.split(x, SUMMED_AT_ONCE, dim=2):
             total = _sum(total, torch.bmm(piece, piece.transpose(1, 2)).sum(dim=0))
         assert total is not None
         return total

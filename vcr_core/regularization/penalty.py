@@ -53,16 +53,22 @@ class Readings(NamedTuple):
 
     def noise_floor(self) -> Tensor:
         """Mean of s_i² s_j² / (n − 1) over i ≠ j: the covariance term of independent features."""
-        return mean_product(self.variances) / (self.count - 1)
+        floor: Tensor = mean_product(self.variances) / (self.count - 1)
+        return floor
 
     def in_type(self, dtype: torch.dtype) -> Readings:
         """The same in tensors of ``dtype``."""
         if self.variances.dtype == dtype:
             return self
-        variance, covariance, variances = (
-            each.to(dtype) if isinstance(each, Tensor) else each for each in self[:3]
+        variance, covariance = (
+            each.to(dtype) if isinstance(each, Tensor) else each for each in self[:2]
         )
-        return Readings(variance, covariance, variances, self.count)
+        return Readings(variance, covariance, self.variances.to(dtype), self.count)
+
+    def of_lost(self, samples: Tensor) -> Readings:
+        """With variances that are NaN only where ``samples`` are not finite, not by an overflow."""
+        variances = to_rows(samples).double().var(dim=0)
+        return self._replace(variances=variances.to(self.variances.dtype))
 
     def active_hinges(self, options: PenaltyOptions) -> Tensor:
         """Share of the features whose standard deviation is below the target."""
@@ -143,7 +149,7 @@ def penalty_of(
     slope = excess.sign_().div_(std).mul_(alpha * (1 / (size * degrees)))
     gradient = _gradient(statistics, pull, slope, beta * (4 / (pairs * degrees)))
     readings = Readings(variance, covariance, variances, count).in_type(statistics.dtype)
-    value = alpha * readings.variance + beta * readings.covariance
+    value = _weighted(alpha, readings.variance) + _weighted(beta, readings.covariance)
     return Penalty(_representable(value, statistics.dtype), readings, gradient)
 
 
@@ -168,6 +174,36 @@ def _off_diagonal(statistics: Statistics, options: PenaltyOptions) -> tuple[Scal
     return second.mul_(2).sub_(clipped).mul_(clipped).sum(), clipped
 
 
+def is_finite(value: Scalar) -> Tensor | bool:
+    """Whether a scalar is neither NaN nor infinite."""
+    return value.isfinite() if isinstance(value, Tensor) else math.isfinite(value)
+
+
+def why_not_finite(variances: Tensor | None, where: str) -> str:
+    """The sentence for a penalty that is not finite: the features' fault, or their size's.
+
+    Args:
+        variances: of the features behind it, as in ``Readings``, where they are known.
+        where: follows what is said, for example "in layer 'x'".
+    """
+    if variances is None or bool(variances.isnan().any()):
+        return f"expected finite features, got NaN or Inf {where}: lower the learning rate or the"
+    largest = float(variances.max())
+    size = f"of {math.sqrt(largest):.3g}" if math.isfinite(largest) else "too large for float32"
+    return (
+        f"expected a penalty that {variances.dtype} can hold, got an overflow {where}, whose "
+        f"features are finite with a largest standard deviation {size}: normalise the features, "
+        "lower the learning rate or the"
+    )
+
+
+def _weighted(weight: Scalar, term: Scalar) -> Scalar:
+    """weight · term; 0 for a weight of 0 on the host, even where the term overflows."""
+    if not isinstance(weight, Tensor) and weight == 0 and not isinstance(term, Tensor):
+        return 0.0
+    return weight * term
+
+
 def _representable(value: Scalar, dtype: torch.dtype) -> Scalar:
     """``value``, or infinity where it is too large for a tensor of ``dtype``."""
     if isinstance(value, Tensor) or value <= torch.finfo(dtype).max:
@@ -187,9 +223,7 @@ def _number(scalar: Scalar, host: bool) -> Any:
     return scalar.item() if host and isinstance(scalar, Tensor) else scalar
 
 
-def _gradient(
-    statistics: Statistics, pull: Tensor, slope: Tensor, push: Scalar
-) -> PenaltyGradient:
+def _gradient(statistics: Statistics, pull: Tensor, slope: Tensor, push: Scalar) -> PenaltyGradient:
     """The map of the gradient, from the hinges' part ``slope`` and ``push`` times C's ``pull``."""
     shift, offset, variances = statistics.shift, statistics.offset, statistics.variances
     matrix = pull.mul_(push / statistics.factor)

@@ -121,9 +121,8 @@ def _whole(z: Tensor, *, host: bool) -> Statistics:
     rows = centred(z, None, rows=True)
     shift, mean, variances, x = _centred_rows(rows, host=host)
     second, count = x.T @ x, rows.shape[0]
-    if shift is None:
-        shift, mean = mean, None
-    return Statistics(shift, mean, variances, second, count - 1, count, rows.dtype)
+    shift, offset = (mean, None) if shift is None else (shift, mean)
+    return Statistics(shift, offset, variances, second, count - 1, count, rows.dtype)
 
 
 def _gram(z: Tensor, *, host: bool) -> Statistics | None:
@@ -140,7 +139,8 @@ def _gram(z: Tensor, *, host: bool) -> Statistics | None:
         rows = rows.double()
     shift, mean, variances, x = _centred_rows(rows, host=host)
     second, degrees = product(x, x.T), rows.shape[0] - 1
-    total, own = sum_of_squares(second), variances.dot(variances)
+    total: Any = sum_of_squares(second)
+    own: Any = variances.dot(variances)
     if host:
         total, own = total.item(), own.item()
     squares = total - own * degrees**2
@@ -185,7 +185,9 @@ def _in_chunks(z: Tensor, shift: Tensor | None, options: PenaltyOptions) -> Stat
     else:
         share = 1 / (count - 1)
         covariance = scatter.addr_(offset, offset, beta=share, alpha=-count * share)
-    return Statistics(shift, offset, covariance.diagonal().clone(), covariance, 1, count, covariance.dtype)
+    return Statistics(
+        shift, offset, covariance.diagonal().clone(), covariance, 1, count, covariance.dtype
+    )
 
 
 def _not_negative(statistics: Statistics) -> Statistics:
