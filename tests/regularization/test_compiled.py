@@ -21,7 +21,9 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:`torch.jit.script_method` is deprecated:DeprecationWarning"),
     pytest.mark.filterwarnings("ignore:`torch._prims_common.check` is deprecated:FutureWarning"),
     # dynamo looks for one at every input of a graph
-    pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf:UserWarning"),
+    pytest.mark.filterwarnings(
+        "ignore:The .grad attribute of a Tensor that is not a leaf:UserWarning"
+    ),
 ]
 BACKENDS = ["aot_eager", pytest.param("inductor", marks=pytest.mark.slow)]
 
@@ -59,7 +61,12 @@ class Interrupted(Tokens):
 
 def cnn() -> nn.Module:
     return nn.Sequential(
-        nn.Conv2d(3, 12, 3), nn.Tanh(), nn.Conv2d(12, 20, 3), nn.Tanh(), nn.Flatten(), nn.Linear(400, 3)
+        nn.Conv2d(3, 12, 3),
+        nn.Tanh(),
+        nn.Conv2d(12, 20, 3),
+        nn.Tanh(),
+        nn.Flatten(),
+        nn.Linear(400, 3),
     )
 
 
@@ -98,7 +105,9 @@ def two_steps(
     return values, torch.cat([p.grad.flatten() for p in model.parameters() if p.grad is not None])
 
 
-def assert_as_eager(build: Callable[[], nn.Module], x: Tensor, backend: str, **settings: Any) -> None:
+def assert_as_eager(
+    build: Callable[[], nn.Module], x: Tensor, backend: str, **settings: Any
+) -> None:
     fullgraph = settings.pop("fullgraph", False)
     torch.manual_seed(0)
     eager = build()
@@ -143,16 +152,16 @@ def test_a_step_that_asks_for_the_penalty_inside_of_compiled_code() -> None:
     compiled.load_state_dict(eager.state_dict())
     handles = attached(eager), attached(compiled)
 
-    def loss(model: nn.Module, handle: Regularization) -> Tensor:
-        return model(tokens()).square().mean() + handle.penalty()
+    def loss(model: nn.Module, handle: Regularization, x: Tensor) -> Tensor:
+        return model(x).square().mean() + handle.penalty()
 
-    loss(eager, handles[0]).backward()
-    torch.compile(loss, backend="aot_eager")(compiled, handles[1]).backward()
+    loss(eager, handles[0], tokens()).backward()
+    torch.compile(loss, backend="aot_eager")(compiled, handles[1], tokens()).backward()
     for one, other in zip(compiled.parameters(), eager.parameters(), strict=True):
         torch.testing.assert_close(one.grad, other.grad)
     torch._dynamo.reset()
     with pytest.raises(torch._dynamo.exc.Unsupported, match=r"handle.penalty\(\) outside"):
-        torch.compile(loss, backend="aot_eager", fullgraph=True)(compiled, handles[1])
+        torch.compile(loss, backend="aot_eager", fullgraph=True)(compiled, handles[1], tokens())
 
 
 def test_one_block_compiled_by_itself() -> None:
@@ -296,6 +305,10 @@ def test_forgotten_penalties_of_compiled_code_end_in_an_error() -> None:
     model = mlp()
     on_second(model)
     run = whole_model(model)
-    with pytest.raises(PenaltyNotAddedError):
+
+    def forgetful() -> None:
         for _ in range(100):
             run(rows())
+
+    with pytest.raises(PenaltyNotAddedError):
+        forgetful()

@@ -34,7 +34,24 @@ def shares_of(budget: str) -> Shares:
     return BUDGETS[budget]
 
 
-def resolve_budget(budget, max_samples, every):
-    if budget is not None:
-        return shares_of(budget)
-    return Shares(max_samples, 1 if every is None else every)
+def resolve_budget(budget: str | None, max_samples: int | None, every: int | None) -> Shares:
+    """The samples and steps of a budget, or those that were given one by one.
+
+    Args:
+        budget: a key of ``BUDGETS``, or ``None``.
+        max_samples, every: ``None`` where not given: all samples, every step.
+
+    Raises ``ConfigError`` for a budget that does not exist, or that comes beside one of the two.
+    """
+    if budget is None:
+        return Shares(max_samples, 1 if every is None else every)
+    shares = shares_of(budget)
+    given = {"max_samples": max_samples, "every": every}
+    named = [f"{name}={value!r}" for name, value in given.items() if value is not None]
+    if named:
+        raise ConfigError(
+            f"expected budget={budget!r} alone, got it beside {' and '.join(named)}: a budget sets "
+            "max_samples and every, so give either the budget or these",
+            field="budget",
+        )
+    return shares

@@ -156,7 +156,7 @@ def penalty(  # noqa: PLR0917
 
 
 @penalty.register_fake
-def _(  # noqa: PLR0917
+def _(
     z: Tensor,
     weights: Tensor,
     index: Tensor | None,

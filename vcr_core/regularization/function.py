@@ -26,7 +26,7 @@ from torch.autograd.function import once_differentiable
 from vcr_core.errors import LayerNotMeasuredError
 from vcr_core.regularization.distributed import averaging_factor
 from vcr_core.regularization.options import PenaltyOptions
-from vcr_core.regularization.penalty import PenaltyGradient, Readings, Scalar, penalty_of
+from vcr_core.regularization.penalty import PenaltyGradient, Readings, Scalar, is_finite, penalty_of
 from vcr_core.regularization.samples import (
     draw,
     gather,
@@ -143,7 +143,9 @@ class Visit:
         found = self.found or self.measure(z)
         self.found = None
         saved = (found.drawn, found.finite, *found.gradient)
-        total: Tensor = outside_autocast(z, added_gradient, grad_output, z, scale, saved, self.options)
+        total: Tensor = outside_autocast(
+            z, added_gradient, grad_output, z, scale, saved, self.options
+        )
         return total
 
 
@@ -294,16 +296,18 @@ def find(  # noqa: PLR0917
     if passage.moments:
         mean, covariance = statistics.mean, statistics.covariance
     value, readings, gradient = penalty_of(statistics, weights, options, host=host)
+    if host and not math.isfinite(value):
+        readings = readings.of_lost(samples)
     if options.nonfinite == "skip":
-        finite = statistics.variances.isfinite().all()
-        value = _or_zero(value)
+        finite = readings.variances.isfinite().all() & is_finite(value)
+        value = _or_zero(value, finite)
     return Found(value, readings, mean, covariance, index, finite, gradient)
 
 
-def _or_zero(value: Scalar) -> Scalar:
+def _or_zero(value: Scalar, finite: Tensor) -> Scalar:
     if isinstance(value, Tensor):
-        return torch.where(value.isfinite(), value, 0.0)
-    return value if math.isfinite(value) else 0.0
+        return torch.where(finite, value, 0.0)
+    return value if finite else 0.0
 
 
 def added_gradient(
@@ -327,7 +331,8 @@ def added_gradient(
         total = scatter(found, grad_output, z, options, index)
     if finite is None:
         return total
-    return torch.where(finite, total, torch.zeros_like(z) if grad_output is None else grad_output)
+    task = torch.zeros_like(z) if grad_output is None else grad_output
+    return torch.where(finite & total.isfinite().all(), total, task)
 
 
 def _saved(ctx: Any, layer: str) -> tuple[Any, ...]:

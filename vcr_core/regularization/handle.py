@@ -24,7 +24,7 @@ from vcr_core.regularization.contract import (
 from vcr_core.regularization.function import Passage, penalized_identity, total_of
 from vcr_core.regularization.hook import AttachedLayer, LayerMoments, Unmeasured
 from vcr_core.regularization.options import PenaltyOptions
-from vcr_core.regularization.penalty import Readings, exact_weights
+from vcr_core.regularization.penalty import Readings, exact_weights, why_not_finite
 from vcr_core.regularization.settings import Factor, checked_factor
 from vcr_core.regularization.table import table_of
 from vcr_core.regularization.where import factors_of
@@ -288,15 +288,22 @@ class Regularization:
             task_loss: the loss of the last forward, *without* the penalty; its graph is kept.
 
         For reports: it takes a backward of its own. Needs ``record`` during the forward. A ratio
-        far below 1 everywhere says that the regulariser is idle.
+        far below 1 everywhere says that the regulariser is idle. Layers behind which nothing
+        trains are left out; raises ``FeatureError`` where that leaves none.
         """
-        outputs = {
-            name: layer.output for name, layer in self._layers.items() if layer.output is not None
-        }
-        if not outputs:
+        found = {name: layer.output for name, layer in self._layers.items()}
+        seen = {name: output for name, output in found.items() if output is not None}
+        if not seen:
             raise FeatureError(
                 "expected a training forward under handle.record = True before gradient_ratios(), "
                 "got none: set handle.record = True before the forward"
+            )
+        outputs = {name: output for name, output in seen.items() if output.requires_grad}
+        if not outputs or not task_loss.requires_grad:
+            frozen = ", ".join(seen) if not outputs else "the task loss"
+            raise FeatureError(
+                f"expected something that trains to compare gradients at, got none at {frozen}: "
+                "unfreeze parameters up to an attached layer, or attach to a layer after them"
             )
         task = torch.autograd.grad(
             task_loss, list(outputs.values()), retain_graph=True, allow_unused=True
@@ -371,10 +378,14 @@ class Regularization:
             return
         lost = [name for name, part in checked.pending if not part.detach().isfinite()]
         bad = list(dict.fromkeys(lost or [name for name, _ in checked.pending]))
+        more = f" and {len(bad) - 1} more" if bad[1:] else ""
+        readings = self._layers[bad[0]].readings
+        why = why_not_finite(
+            None if readings is None else readings.variances,
+            f"at training step {checked.step} in layer {bad[0]!r}{more}",
+        )
         raise FeatureError(
-            f"expected finite features, got NaN or Inf at training step {checked.step} in layer "
-            f"{bad[0]!r}{f' and {len(bad) - 1} more' if bad[1:] else ''}: lower the learning rate "
-            "or the weights, or attach with nonfinite='skip' to train on without its penalty"
+            f"{why} weights, or attach with nonfinite='skip' to train on without its penalty"
         )
 
     def _choose(self, layer: str | None) -> Sequence[AttachedLayer]:

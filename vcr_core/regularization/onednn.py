@@ -22,6 +22,10 @@ from vcr_core.regularization.samples import on_host
 IMAGES = 32  # rows are shown to the convolution as this many images: below, it falls back to MKL
 LINEAR_PAYS = 2**23  # multiplications; below, calling costs more than it saves
 CONVOLUTION_PAYS = 2**25
+# Products of many samples are added up in parts, so that the sum of millions is as exact as that of
+# thousands: every part adds to a number of its own size.
+MOST_SUMMED = 2**16
+NARROW, SUMMED_AT_ONCE = 16, 2**10  # features, below which a product itself adds up naively
 
 
 def product(left: Tensor, right: Tensor) -> Tensor:
@@ -42,9 +46,20 @@ def plus_product(start: Tensor | None, left: Tensor, right: Tensor) -> Tensor:
 
 def plus_square_of_rows(total: Tensor | None, x: Tensor) -> Tensor:
     """total + xᵀ x, for rows; ``total`` may be written to."""
+    if x.shape[0] <= MOST_SUMMED or not on_host(x):
+        return _plus_square(total, x)
+    for piece in torch.split(x, MOST_SUMMED):
+        total = _sum(total, _plus_square(None, piece))
+    assert total is not None
+    return total
+
+
+def _plus_square(total: Tensor | None, x: Tensor) -> Tensor:
     count, size = x.shape
     work = count * size * size
     if not _pays(x, work, LINEAR_PAYS if count < 2 * size else CONVOLUTION_PAYS):
+        if size <= NARROW and count > SUMMED_AT_ONCE and on_host(x):
+            return _sum(total, _square_by_blocks(x))
         return x.T @ x if total is None else total.addmm_(x.T, x)
     if count < 2 * size:
         return _sum(total, _linear(x.T, x.T))
@@ -54,8 +69,22 @@ def plus_square_of_rows(total: Tensor | None, x: Tensor) -> Tensor:
     return total if whole == count else total.addmm_(x[whole:].T, x[whole:])
 
 
+def _square_by_blocks(x: Tensor) -> Tensor:
+    """xᵀ x: narrow rows are otherwise added up one after another, which loses the small ones."""
+    whole = x.shape[0] - x.shape[0] % SUMMED_AT_ONCE
+    blocks = x[:whole].view(-1, SUMMED_AT_ONCE, x.shape[1])
+    square = torch.bmm(blocks.transpose(1, 2), blocks).sum(dim=0)
+    return square if whole == x.shape[0] else square.addmm_(x[whole:].T, x[whole:])
+
+
 def plus_square_of_maps(total: Tensor | None, x: Tensor) -> Tensor:
     """total + Σ xₙ xₙᵀ, for maps; ``total`` may be written to."""
+    images, size, locations = x.shape
+    if on_host(x) and images * locations > SUMMED_AT_ONCE and size <= min(NARROW, locations):
+        for piece in torch.split(x, SUMMED_AT_ONCE, dim=2):
+            total = _sum(total, torch.bmm(piece, piece.transpose(1, 2)).sum(dim=0))
+        assert total is not None
+        return total
     if _pays(x, x.numel() * x.shape[1], CONVOLUTION_PAYS):
         return _sum(total, _weight_gradient(x[:, :, None]))
     if total is None:

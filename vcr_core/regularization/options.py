@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
-from typing import Literal, NamedTuple, get_args
+import operator
+from numbers import Integral, Real
+from typing import Any, Literal, NamedTuple, get_args
 
 from vcr_core.errors import ConfigError
 
@@ -41,27 +43,47 @@ class PenaltyOptions(NamedTuple):
 
 
 def checked(options: PenaltyOptions) -> PenaltyOptions:
-    """``options`` with numbers as floats; raises ``ConfigError``, naming the field that is bad."""
+    """``options`` with plain numbers; raises ``ConfigError``, naming the field that is bad."""
     require_one_of("scale", options.scale, get_args(Scale))
     require_one_of("tokens", options.tokens, get_args(Tokens))
     require_one_of("ranks", options.ranks, get_args(Ranks))
     require_one_of("nonfinite", options.nonfinite, get_args(NonFinite))
-    samples = options.max_samples
-    if samples is not None and (not isinstance(samples, int) or samples < 2):
-        raise ConfigError(
-            f"expected a whole number of at least 2, or None for all, got {samples!r}",
-            field="max_samples",
-        )
-    if isinstance(options.every, bool) or not isinstance(options.every, int) or options.every < 1:
-        raise ConfigError(
-            f"expected a whole number of at least 1, got {options.every!r}", field="every"
-        )
     threshold = options.threshold
     return options._replace(
         target_std=_positive("target_std", options.target_std),
         eps=_positive("eps", options.eps),
         threshold=None if threshold is None else _positive("threshold", threshold),
+        max_samples=checked_max_samples(options.max_samples),
+        every=checked_count("every", options.every),
     )
+
+
+def checked_max_samples(value: int | None) -> int | None:
+    """A number of samples as an int; ``None`` for all; raises ``ConfigError`` otherwise."""
+    if value is None:
+        return None
+    if not _is_whole(value) or value < 2:
+        raise ConfigError(
+            f"expected a whole number of at least 2, or None for all, got {value!r}",
+            field="max_samples",
+        )
+    return operator.index(value)
+
+
+def checked_count(name: str, value: int) -> int:
+    """``value`` as an int of at least 1; raises ``ConfigError`` otherwise."""
+    if not _is_whole(value) or value < 1:
+        raise ConfigError(f"expected a whole number of at least 1, got {value!r}", field=name)
+    return operator.index(value)
+
+
+def checked_seed(value: int) -> int:
+    """``value`` as an int from 0 to 2⁶⁴ − 1; raises ``ConfigError`` otherwise."""
+    if not _is_whole(value) or not 0 <= value < 2**64:
+        raise ConfigError(
+            f"expected a whole number from 0 to 2**64 - 1, got {value!r}", field="seed"
+        )
+    return operator.index(value)
 
 
 def checked_weight(name: str, value: float) -> float:
@@ -82,16 +104,23 @@ def _positive(name: str, value: float) -> float:
     return number
 
 
-def _number(name: str, value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise ConfigError(f"expected a number, got {value!r}", field=name)
-    return float(value)
+def _number(name: str, value: Any) -> float:
+    """``value`` as a float: Python's numbers and NumPy's, no arrays, tensors or truth values."""
+    if isinstance(value, bool) or not isinstance(value, Real):
+        hint = ": take its number out with .item()" if hasattr(value, "item") else ""
+        raise ConfigError(f"expected a number, got {value!r}{hint}", field=name)
+    try:
+        return float(value)
+    except OverflowError as error:
+        raise ConfigError(
+            f"expected a number that a float can hold, got {value!r}", field=name
+        ) from error
+
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, Integral) and not isinstance(value, bool)
 
 
 def require_one_of(name: str, value: object, known: tuple[str, ...]) -> None:
     if value not in known:
         raise ConfigError(f"expected one of {', '.join(known)}, got {value!r}", field=name)
-
-
-def checked_seed(value):
-    return value

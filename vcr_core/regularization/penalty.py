@@ -18,6 +18,7 @@ compiling, they are tensors, and nothing waits for them.
 
 from __future__ import annotations
 
+import math
 from typing import Any, NamedTuple
 
 import torch
@@ -27,9 +28,9 @@ from vcr_core.regularization.conventions import exact_factors
 from vcr_core.regularization.onednn import plus_product
 from vcr_core.regularization.options import PenaltyOptions
 from vcr_core.regularization.products import add_product, centred, in_type
-from vcr_core.regularization.samples import from_rows
-from vcr_core.regularization.statistics import Statistics
-from vcr_core.regularization.terms import covariance_term
+from vcr_core.regularization.samples import from_rows, to_rows
+from vcr_core.regularization.statistics import Statistics, sum_of_squares
+from vcr_core.regularization.terms import mean_product
 
 Scalar = Tensor | float
 
@@ -52,9 +53,22 @@ class Readings(NamedTuple):
 
     def noise_floor(self) -> Tensor:
         """Mean of s_i² s_j² / (n − 1) over i ≠ j: the covariance term of independent features."""
-        size, squares = self.variances.shape[0], self.variances.square().sum()
-        products: Tensor = self.variances.sum().square() - squares
-        return products.div(size * (size - 1) * (self.count - 1))
+        floor: Tensor = mean_product(self.variances) / (self.count - 1)
+        return floor
+
+    def in_type(self, dtype: torch.dtype) -> Readings:
+        """The same in tensors of ``dtype``."""
+        if self.variances.dtype == dtype:
+            return self
+        variance, covariance = (
+            each.to(dtype) if isinstance(each, Tensor) else each for each in self[:2]
+        )
+        return Readings(variance, covariance, self.variances.to(dtype), self.count)
+
+    def of_lost(self, samples: Tensor) -> Readings:
+        """With variances that are NaN only where ``samples`` are not finite, not by an overflow."""
+        variances = to_rows(samples).double().var(dim=0)
+        return self._replace(variances=variances.to(self.variances.dtype))
 
     def active_hinges(self, options: PenaltyOptions) -> Tensor:
         """Share of the features whose standard deviation is below the target."""
@@ -88,8 +102,10 @@ class PenaltyGradient(NamedTuple):
         matrix, shift, bias, diagonal, offset = self
         if diagonal is None:
             return add_product(grad_output, z, shift, matrix, bias)
-        x = centred(z, shift, rows=True)
-        start = None if grad_output is None else centred(grad_output, None, rows=True)
+        x = in_type(centred(z, None, rows=True), matrix.dtype)
+        if shift is not None:
+            x = x - shift
+        start = None if grad_output is None else in_type(to_rows(grad_output), matrix.dtype)
         result = plus_product(start, matrix, x).addcmul_(x, diagonal)
         if offset is not None:
             result.addcmul_(offset, diagonal, value=-1)
@@ -119,7 +135,7 @@ def penalty_of(
         options: γ, eps, δ and the convention.
         host: whether numbers can be read at once, see ``samples.on_host``.
     """
-    _, _, variances, second, factor, count, _ = statistics
+    variances, factor, count = statistics.variances, statistics.factor, statistics.count
     size, degrees = variances.shape[0], count - 1
     pairs = size * (size - 1)
     alpha, beta = exact_weights(weights, options, size, count)
@@ -128,18 +144,68 @@ def penalty_of(
     std = (variances + options.eps).sqrt_()
     excess = (std - options.target_std).clamp_(max=0)
     variance = _number(excess.sum(), host) / -size
-    if options.threshold is None:
-        entries = second.view(-1)
-        total = _number(entries.dot(entries), host) / factor**2
-        covariance = (total - _number(variances.dot(variances), host)) / pairs
-        covariance = max(covariance, 0.0) if host else covariance.clamp(min=0)
-    else:
-        term = covariance_term(second / factor, threshold=options.threshold)
-        covariance = _number(term, host)
-    readings = Readings(variance, covariance, variances, count)
+    squares, pull = _off_diagonal(statistics, options)
+    covariance = _number(squares, host) / (factor**2 * pairs)
     slope = excess.sign_().div_(std).mul_(alpha * (1 / (size * degrees)))
-    gradient = _gradient(statistics, slope, beta * (4 / (pairs * degrees)), options)
-    return Penalty(alpha * variance + beta * covariance, readings, gradient)
+    gradient = _gradient(statistics, pull, slope, beta * (4 / (pairs * degrees)))
+    readings = Readings(variance, covariance, variances, count).in_type(statistics.dtype)
+    value = _weighted(alpha, readings.variance) + _weighted(beta, readings.covariance)
+    return Penalty(_representable(value, statistics.dtype), readings, gradient)
+
+
+def _off_diagonal(statistics: Statistics, options: PenaltyOptions) -> tuple[Scalar, Tensor]:
+    """Σ_{i≠j} h(C_ij) and clip(offdiag(C), −δ, δ), in units of ``factor``² and ``factor``.
+
+    The diagonal is set to 0 before anything is summed: taken off the sum of all squares, it would
+    leave nothing but rounding where one feature is a hundred times as wide as the others.
+    In the Gram form, where there is no diagonal, the sum is that of ``statistics`` and G stays.
+    """
+    second = statistics.second
+    if statistics.squares is not None:
+        return statistics.squares, second
+    second.diagonal().zero_()
+    if options.threshold is None:
+        return sum_of_squares(second), second
+    limit = options.threshold * statistics.factor
+    clipped = second.clamp(-limit, limit)
+    return second.mul_(2).sub_(clipped).mul_(clipped).sum(), clipped
+
+
+def is_finite(value: Scalar) -> Tensor | bool:
+    """Whether a scalar is neither NaN nor infinite."""
+    return value.isfinite() if isinstance(value, Tensor) else math.isfinite(value)
+
+
+def why_not_finite(variances: Tensor | None, where: str) -> str:
+    """The sentence for a penalty that is not finite: the features' fault, or their size's.
+
+    Args:
+        variances: of the features behind it, as in ``Readings``, where they are known.
+        where: follows what is said, for example "in layer 'x'".
+    """
+    if variances is None or bool(variances.isnan().any()):
+        return f"expected finite features, got NaN or Inf {where}: lower the learning rate or the"
+    largest = float(variances.max())
+    size = f"of {math.sqrt(largest):.3g}" if math.isfinite(largest) else "too large for float32"
+    return (
+        f"expected a penalty that {variances.dtype} can hold, got an overflow {where}, whose "
+        f"features are finite with a largest standard deviation {size}: normalise the features, "
+        "lower the learning rate or the"
+    )
+
+
+def _weighted(weight: Scalar, term: Scalar) -> Scalar:
+    """weight · term; 0 for a weight of 0 on the host, even where the term overflows."""
+    if not isinstance(weight, Tensor) and weight == 0 and not isinstance(term, Tensor):
+        return 0.0
+    return weight * term
+
+
+def _representable(value: Scalar, dtype: torch.dtype) -> Scalar:
+    """``value``, or infinity where it is too large for a tensor of ``dtype``."""
+    if isinstance(value, Tensor) or value <= torch.finfo(dtype).max:
+        return value
+    return math.nan if math.isnan(value) else math.inf
 
 
 def exact_weights(
@@ -150,20 +216,15 @@ def exact_weights(
     return weights[0] * factors.variance, weights[1] * factors.covariance
 
 
-def _number(scalar: Tensor, host: bool) -> Any:
-    return scalar.item() if host else scalar
+def _number(scalar: Scalar, host: bool) -> Any:
+    return scalar.item() if host and isinstance(scalar, Tensor) else scalar
 
 
-def _gradient(
-    statistics: Statistics, slope: Tensor, push: Scalar, options: PenaltyOptions
-) -> PenaltyGradient:
-    """The map of the gradient, from the hinges' part ``slope`` and the strength of C's part."""
-    shift, offset, variances, second, factor, _, is_gram = statistics
-    if options.threshold is not None:
-        limit = options.threshold * factor
-        second = second.clamp_(-limit, limit)
-    matrix = second.mul_(push / factor)
-    if is_gram:
+def _gradient(statistics: Statistics, pull: Tensor, slope: Tensor, push: Scalar) -> PenaltyGradient:
+    """The map of the gradient, from the hinges' part ``slope`` and ``push`` times C's ``pull``."""
+    shift, offset, variances = statistics.shift, statistics.offset, statistics.variances
+    matrix = pull.mul_(push / statistics.factor)
+    if statistics.is_gram:
         diagonal = slope.sub_(variances * push)
         return PenaltyGradient(matrix, shift, diagonal=diagonal, offset=offset)
     matrix.diagonal().copy_(slope)

@@ -43,25 +43,41 @@ class Sums(NamedTuple):
 def choose_shift(z: Tensor, *, host: bool) -> Tensor | None:
     """What to subtract from every sample of ``z`` before multiplying; ``None`` for nothing."""
     probe = _probe(z)
-    if not host:
-        return probe.mean(dim=(0, 2))  # the choice below would wait, or break the graph
-    variance, shift = torch.var_mean(probe, dim=(0, 2), correction=0)
-    return None if is_harmless(shift, variance) else shift
+    variance, mean = torch.var_mean(probe, dim=(0, 2), correction=0)
+    if host and is_harmless(mean, variance):  # elsewhere it would wait, or break the graph
+        return None
+    return _between(mean, probe)
+
+
+def near_samples(mean: Tensor, z: Tensor) -> Tensor:
+    """``mean`` (D,), moved to between a few samples of ``z``: for a constant feature, on it.
+
+    A mean is rounded. Subtracted from a feature that is constant it would leave a constant, and
+    with it a variance and a gradient that are not there.
+    """
+    return _between(mean, _probe(z))
+
+
+def _between(mean: Tensor, probe: Tensor) -> Tensor:
+    return mean.clamp(probe.amin(dim=(0, 2)), probe.amax(dim=(0, 2)))
 
 
 def is_harmless(mean: Tensor, variances: Tensor) -> bool:
     """Whether products of uncentred features lose no precision that matters."""
-    return torch.addcmul(variances, mean, mean, value=-(HARMLESS_MEAN**-2)).min().item() >= 0
+    return _is_within(mean, variances, HARMLESS_MEAN)
 
 
 def is_moderate(mean: Tensor, variances: Tensor) -> bool:
-    """Whether subtracting ``mean`` after a product loses no precision that matters.
+    """Whether samples less their ``mean`` lose no precision that matters.
 
     The loss grows with the mean in standard deviations, where that of ``is_harmless`` grows with
     its square.
     """
-    squares: float = mean.dot(mean).item()
-    return squares <= MODERATE_MEAN**2 * variances.sum().item()
+    return _is_within(mean, variances, MODERATE_MEAN)
+
+
+def _is_within(mean: Tensor, variances: Tensor, deviations: float) -> bool:
+    return torch.addcmul(variances, mean, mean, value=-(deviations**-2)).min().item() >= 0
 
 
 def second_moments(z: Tensor, shift: Tensor | None) -> Sums:

@@ -9,12 +9,15 @@ or, pooled, the average over tokens or locations: one sample an image.
 
 from __future__ import annotations
 
+import hashlib
+
 import numpy
 import torch
 from torch import Tensor
 
 from vcr_core.errors import FeatureError
 from vcr_core.regularization.options import PenaltyOptions
+from vcr_core.regularization.terms import statistics_dtype
 
 
 def on_host(tensor: Tensor) -> bool:
@@ -78,7 +81,19 @@ def draw(z: Tensor, options: PenaltyOptions, seed: Tensor | None) -> Tensor | No
 
 
 def draw_seed(seed: int, step: int) -> int:
-    return (seed << 32) + step
+    """What chooses the samples of a step: a whole number that int64 holds, for ``draw``.
+
+    Args:
+        seed: from 0 on, as large as it likes.
+        step: from 0 on.
+
+    Below 2³¹ and 2³² it is ``seed`` · 2³² + ``step``, each pair its own. Beyond it is a hash,
+    always negative, so that it meets none of those.
+    """
+    if seed < 2**31 and step < 2**32:
+        return (seed << 32) + step
+    digest = hashlib.blake2b(f"{seed} {step}".encode(), digest_size=8).digest()
+    return int.from_bytes(digest) % 2**63 - 2**63
 
 
 def _draw_indices(seed: Tensor, total: int, size: int, device: torch.device) -> Tensor:
@@ -111,14 +126,19 @@ def drawn_count(z: Tensor, options: PenaltyOptions) -> int:
 
 
 def gather(z: Tensor, options: PenaltyOptions, index: Tensor | None) -> Tensor:
-    """The samples of ``z`` that the penalty is about, in one of the layouts above."""
+    """The samples of ``z`` that the penalty is about, in one of the layouts above.
+
+    Averages come in the type of the statistics: rounded to half precision again they would lose
+    what averaging has gained. Drawn samples too, so that their gradient is rounded only once.
+    """
     chosen = _select(z, options)
     if options.pooled and chosen.ndim > 2:
-        chosen = chosen.mean(dim=_pooled_axes(chosen))
+        chosen = chosen.mean(dim=_pooled_axes(chosen), dtype=statistics_dtype(z.dtype))
     if index is None:
         return chosen
     view, places = _locate(chosen, index)
-    return view.index_select(0, index) if len(places) == 1 else view[places]
+    found = view.index_select(0, index) if len(places) == 1 else view[places]
+    return found.to(statistics_dtype(z.dtype))
 
 
 def scatter(
@@ -128,19 +148,24 @@ def scatter(
     options: PenaltyOptions,
     index: Tensor | None,
 ) -> Tensor:
-    """``grad_output`` plus ``gradient``, which is with respect to ``gather(z, options, index)``."""
+    """``grad_output`` plus ``gradient``, which is with respect to ``gather(z, options, index)``.
+
+    Added in the type of ``gradient``, and then rounded to that of ``z``.
+    """
     total = torch.zeros_like(z) if grad_output is None else grad_output.clone()
     chosen = _select(total, options)
     if options.pooled and chosen.ndim > 2:
-        chosen += _spread(gradient, chosen, index).to(z.dtype)
+        chosen += _spread(gradient, chosen, index)
     elif index is None:
-        chosen += gradient.to(z.dtype)
+        chosen += gradient
     else:
         view, places = _locate(chosen, index)
-        if len(places) == 1:
-            view.index_add_(0, index, gradient.to(z.dtype))
+        if len(places) > 1:
+            view[places] = (view[places] + gradient).to(view.dtype)
+        elif gradient.dtype == view.dtype:
+            view.index_add_(0, index, gradient)
         else:
-            view[places] += gradient.to(z.dtype)
+            view.index_copy_(0, index, (view.index_select(0, index) + gradient).to(view.dtype))
     return total
 
 

@@ -10,8 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-from vcr_core.errors import ConfigError
-from vcr_core.regularization.options import checked_weight
+from vcr_core.regularization.options import checked_count, checked_weight
 
 Schedule = Callable[[int], float]
 
@@ -24,14 +23,14 @@ def constant(weight: float) -> Schedule:
 
 def warm_up(weight: float, *, steps: int) -> Schedule:
     """From 0 in a straight line to ``weight`` at step ``steps``, and constant from there on."""
-    value, length = checked_weight("weight", weight), _length("steps", steps)
+    value, length = checked_weight("weight", weight), checked_count("steps", steps)
     return lambda step: value * min(1.0, step / length)
 
 
 def cosine(weight: float, *, steps: int, final: float = 0.0) -> Schedule:
     """From ``weight`` along half a cosine to ``final`` at step ``steps``, then constant."""
     start, end = checked_weight("weight", weight), checked_weight("final", final)
-    length = _length("steps", steps)
+    length = checked_count("steps", steps)
 
     def value(step: int) -> float:
         done = min(1.0, step / length)
@@ -45,11 +44,5 @@ def every(interval: int, schedule: Schedule) -> Schedule:
 
     The mean weight over time stays the same, and the steps in between cost nothing.
     """
-    length = _length("interval", interval)
+    length = checked_count("interval", interval)
     return lambda step: length * schedule(step) if step % length == 0 else 0.0
-
-
-def _length(name: str, value: int) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-        raise ConfigError(f"expected a whole number of at least 1, got {value!r}", field=name)
-    return value

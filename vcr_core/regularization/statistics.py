@@ -28,12 +28,15 @@ from vcr_core.regularization.products import (
     choose_shift,
     is_harmless,
     is_moderate,
+    near_samples,
     second_moments,
 )
 from vcr_core.regularization.samples import feature_count, sample_count
 
 SMALL_NUMEL = 2**15  # features that are centred as a whole: 128 KiB in float32
 MEDIUM_NUMEL = 2**20  # features that are measured as they lie, and again if that was unwise
+FEW_SAMPLES, FEW_SAMPLES_ON_ACCELERATOR = 1, 32  # n times this below D: the Gram form
+CANCELLING = 16.0  # ‖C‖_F² over the part off the diagonal, from which on the Gram form will not do
 
 
 class Statistics(NamedTuple):
@@ -48,7 +51,13 @@ class Statistics(NamedTuple):
     second: Tensor  # C (D, D), or in the Gram form G (n, n), times ``factor``
     factor: int
     count: Any  # n: an int, or a scalar tensor where it was summed over ranks
-    is_gram: bool
+    dtype: torch.dtype  # of what is read
+    squares: Any = None  # in the Gram form Σ_{i≠j} C_ij², times ``factor``²: a float or a scalar
+
+    @property
+    def is_gram(self) -> bool:
+        """Whether ``second`` is the Gram matrix."""
+        return self.squares is not None
 
     @property
     def mean(self) -> Tensor:
@@ -75,38 +84,84 @@ def measure(z: Tensor, options: PenaltyOptions, *, gram: bool, host: bool) -> St
         host: whether numbers can be read at once, see ``samples.on_host``.
     """
     local = options.ranks == "local"
-    if gram or (local and z.numel() <= SMALL_NUMEL):
-        return _whole(centred(z, None, rows=True), gram=gram, host=host)
+    if gram:
+        found = _gram(z, host=host)
+        if found is not None:
+            return found
+    if local and z.numel() <= SMALL_NUMEL:
+        return _whole(z, host=host)
     if not (host and local and z.numel() <= MEDIUM_NUMEL):
         return _not_negative(_in_chunks(z, choose_shift(z, host=host), options))
     found = _in_chunks(z, None, options)
     if is_harmless(found.mean, found.variances):
         return found
-    return _not_negative(_in_chunks(z, found.mean, options))
+    return _not_negative(_in_chunks(z, near_samples(found.mean, z), options))
+
+
+def sum_of_squares(matrix: Tensor) -> Tensor:
+    """‖matrix‖_F², row by row: in one long sum the small entries are lost beside a wide feature."""
+    norms: Tensor = torch.linalg.vector_norm(matrix, dim=1)
+    return norms.dot(norms)
 
 
 def prefers_gram(z: Tensor, options: PenaltyOptions) -> bool:
-    """Whether the n×n Gram matrix is the cheaper way to the same numbers."""
-    few = sample_count(z) < feature_count(z)
-    return few and options.threshold is None and options.ranks == "local"
+    """Whether the n×n Gram matrix is the cheaper way to the same numbers.
+
+    On an accelerator the D×D products cost little, and the Gram form has to be computed in float64,
+    see ``_gram``: only where C would be many times as large as G.
+    """
+    few = FEW_SAMPLES if z.is_cpu else FEW_SAMPLES_ON_ACCELERATOR
+    is_cheaper = sample_count(z) * few < feature_count(z)
+    has_float64 = z.device.type != "mps"
+    return is_cheaper and has_float64 and options.threshold is None and options.ranks == "local"
 
 
-def _whole(rows: Tensor, *, gram: bool, host: bool) -> Statistics:
-    """Rows (n, D), centred; where their mean is large, twice."""
-    count = rows.shape[0]
-    shift = None if host else rows[0].clone()
-    x = rows if shift is None else rows - shift
+def _whole(z: Tensor, *, host: bool) -> Statistics:
+    """All samples, centred at once, in the covariance form."""
+    rows = centred(z, None, rows=True)
+    shift, mean, variances, x = _centred_rows(rows, host=host)
+    second, count = x.T @ x, rows.shape[0]
+    shift, offset = (mean, None) if shift is None else (shift, mean)
+    return Statistics(shift, offset, variances, second, count - 1, count, rows.dtype)
+
+
+def _gram(z: Tensor, *, host: bool) -> Statistics | None:
+    """All samples in the Gram form; ``None`` where that would cost precision.
+
+    It knows Σ_{i≠j} C_ij² as ‖G‖_F² − Σ s⁴ alone. Where one feature is much wider than the others
+    the two differ by little, and float32 keeps few digits of that: relative to the result, the
+    error is that of float32 times ``CANCELLING`` at most, and the covariance form is taken beyond.
+    Where nothing can be looked at in time, G is formed in float64 instead.
+    """
+    rows = centred(z, None, rows=True)
+    dtype = rows.dtype
+    if not host:
+        rows = rows.double()
+    shift, mean, variances, x = _centred_rows(rows, host=host)
+    second, degrees = product(x, x.T), rows.shape[0] - 1
+    total: Any = sum_of_squares(second)
+    own: Any = variances.dot(variances)
+    if host:
+        total, own = total.item(), own.item()
+    squares = total - own * degrees**2
+    if host and squares * CANCELLING < total:
+        return None
+    return Statistics(shift, mean, variances, second, degrees, degrees + 1, dtype, squares)
+
+
+def _centred_rows(rows: Tensor, *, host: bool) -> tuple[Tensor | None, Tensor, Tensor, Tensor]:
+    """Shift, mean of what is left, variances and centred rows (n, D).
+
+    Where a mean is large beside the standard deviation, or cannot be looked at, rows are centred
+    twice, and first about a number between the samples: then a constant feature leaves zeros.
+    """
+    mean, variances = _mean_and_variances(rows, host=host)
+    if host and is_moderate(mean, variances):
+        return None, mean, variances, rows - mean
+    shift = mean.clamp(rows.amin(dim=0), rows.amax(dim=0))
+    x = rows - shift
     mean, variances = _mean_and_variances(x, host=host)
-    if host and not is_moderate(mean, variances):
-        shift, x = mean, rows - mean
-        mean, variances = _mean_and_variances(x, host=host)
-    x = x - mean
-    if gram:
-        return Statistics(shift, mean, variances, product(x, x.T), count - 1, count, True)
-    second = x.T @ x
-    if shift is None:
-        return Statistics(mean, None, variances, second, count - 1, count, False)
-    return Statistics(shift, mean, variances, second, count - 1, count, False)
+    return shift, mean, variances, x - mean
 
 
 def _mean_and_variances(x: Tensor, *, host: bool) -> tuple[Tensor, Tensor]:
@@ -130,7 +185,9 @@ def _in_chunks(z: Tensor, shift: Tensor | None, options: PenaltyOptions) -> Stat
     else:
         share = 1 / (count - 1)
         covariance = scatter.addr_(offset, offset, beta=share, alpha=-count * share)
-    return Statistics(shift, offset, covariance.diagonal().clone(), covariance, 1, count, False)
+    return Statistics(
+        shift, offset, covariance.diagonal().clone(), covariance, 1, count, covariance.dtype
+    )
 
 
 def _not_negative(statistics: Statistics) -> Statistics:

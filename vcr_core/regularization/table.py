@@ -21,7 +21,9 @@ def table_of(model: nn.Module, layers: Mapping[str, AttachedLayer]) -> str:
 
 def _row(module: nn.Module, layer: AttachedLayer) -> tuple[str, ...]:
     strength = layer.strength
-    weights = f"{strength.variance_weight:g}, {strength.covariance_weight:g} ({strength.options.scale})"
+    weights = (
+        f"{strength.variance_weight:g}, {strength.covariance_weight:g} ({strength.options.scale})"
+    )
     return layer.name, type(module).__name__, *_sample(layer), weights
 
 

@@ -75,6 +75,17 @@ def covariance_term(covariance: Tensor, *, threshold: float | None = None) -> Te
     return total / (size * (size - 1))
 
 
+def mean_product(variances: Tensor) -> Tensor:
+    """Mean of v_i v_j over all i ≠ j, for numbers v ≥ 0 (D,): 1/(D(D − 1)) · ((Σ v)² − Σ v²).
+
+    Each is multiplied by the sum of those before it, so that nothing is subtracted: of two sums of
+    squares that differ by little, float32 leaves nothing but rounding.
+    """
+    size = variances.shape[0]
+    products = variances[1:] * variances.cumsum(0)[:-1]
+    return 2 * products.sum() / (size * (size - 1))
+
+
 def statistics_dtype(dtype: torch.dtype) -> torch.dtype:
     """The type in which statistics of features of type ``dtype`` are formed."""
     return torch.float64 if dtype == torch.float64 else torch.float32
