@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from types import EllipsisType, TracebackType
 from typing import NamedTuple, Self
 
@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from vcr_core.errors import FeatureError, LayerNotFoundError
 from vcr_core.regularization.function import Passage, penalized_identity, total_of
 from vcr_core.regularization.hook import AttachedLayer, LayerMoments
+from vcr_core.regularization.later import LateNumbers
 from vcr_core.regularization.options import PenaltyOptions
 from vcr_core.regularization.penalty import Readings, exact_weights
 from vcr_core.regularization.settings import Factor, checked_factor
@@ -51,7 +52,7 @@ class Regularization:
         self._modules = {layer.name: model.get_submodule(layer.name) for layer in layers}
         self._hooks = [self._modules[x.name].register_forward_hook(x) for x in layers]
         self._penalty: Tensor | None = None
-        self._unchecked: _Checked | None = None
+        self._unchecked: LateNumbers[_Checked] | None = None
         self._step = 0
         self._record = False
 
@@ -282,11 +283,15 @@ class Regularization:
                 )
 
     def _check_finite(self, now: _Checked) -> None:
-        """Raise for the layers whose penalty is not finite; on an accelerator one step late."""
-        checked: _Checked | None = now
-        if not now.total.is_cpu:
-            checked, self._unchecked = self._unchecked, now.detached()
-        if checked is None or math.isfinite(checked.total.item()):
+        """Raise for the layers whose penalty is not finite; on an accelerator a few steps late."""
+        if now.total.is_cpu:
+            arrived: Iterable[tuple[float, _Checked]] = [(now.total.item(), now)]
+        else:
+            self._unchecked = self._unchecked or LateNumbers()
+            self._unchecked.add(now.total, now.detached())
+            arrived = self._unchecked.arrived()
+        checked = next((each for total, each in arrived if not math.isfinite(total)), None)
+        if checked is None:
             return
         lost = [name for name, part in checked.pending if not part.detach().isfinite()]
         bad = list(dict.fromkeys(lost or [name for name, _ in checked.pending]))
