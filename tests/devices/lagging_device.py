@@ -250,7 +250,10 @@ def _run(func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         return _moved(device, func, args, kwargs)
     if name == "copy_" and len(ours) < 2:
         return _copied(device, *args)
-    _require_one_place(name, tensors)
+    if name in ("index", "index_put_"):
+        _send_places(device, name, args[1])
+    else:
+        _require_one_place(name, tensors)
     _look(device, name, args)
     device.issue()
     inner_args, inner_kwargs = tree_map(_bare, (args, kwargs))
@@ -294,6 +297,12 @@ def _copied(device: Device, target: Tensor, source: Tensor, non_blocking: bool =
         device.wait("read", "copy_")
         target.copy_(_bare(source))
     return target
+
+
+def _send_places(device: Device, name: str, places: Any) -> None:
+    """Indices may lie on the host: torch sends them after, and waits."""
+    if any(isinstance(x, Tensor) and not isinstance(x, Lagging) for x in places):
+        device.wait("send", f"{name} by places on the host")
 
 
 def _require_one_place(name: str, tensors: list[Tensor]) -> None:
