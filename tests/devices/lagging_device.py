@@ -73,6 +73,8 @@ HALVED = (
     "mm",
     "scaled_dot_product_attention",
 )
+#: Losses and the like in float32 under autocast, as on the CPU.
+WIDENED = ("cross_entropy_loss", "grid_sampler", "mse_loss")
 
 
 class Wait(NamedTuple):
@@ -394,21 +396,24 @@ def announce() -> tuple[torch.library.Library, ...]:
     others = torch.library.Library("_", "IMPL")
     others.fallback(torch.library.fallthrough_kernel, "AutocastPrivateUse1")
     autocast = torch.library.Library("aten", "IMPL")
-    for name in HALVED:
-        packet = getattr(torch.ops.aten, name)
-        autocast.impl(name, _halved(packet.default), "AutocastPrivateUse1")
+    for name in HALVED + WIDENED:
+        operation = getattr(torch.ops.aten, name).default
+        cast = _cast(operation, lower=name in HALVED)
+        autocast.impl(name, cast, "AutocastPrivateUse1")
     return others, autocast
 
 
-def _halved(operation: Any) -> Callable[..., Any]:
-    def lower(x: Any) -> Any:
-        if isinstance(x, Tensor) and x.dtype == torch.float32:
-            return x.to(torch.get_autocast_dtype(NAME))
-        return x
+def _cast(operation: Any, *, lower: bool) -> Callable[..., Any]:
+    """An operation on tensors of autocast's type, or on none below float32."""
+
+    def cast(x: Any) -> Any:
+        if not isinstance(x, Tensor) or not x.is_floating_point() or x.dtype == torch.float64:
+            return x
+        return x.to(torch.get_autocast_dtype(NAME) if lower else torch.float32)
 
     def apply(*args: Any, **kwargs: Any) -> Any:
         with torch.autocast(NAME, enabled=False):
-            args, kwargs = tree_map(lower, (args, kwargs))
+            args, kwargs = tree_map(cast, (args, kwargs))
             return operation(*args, **kwargs)
 
     return apply
