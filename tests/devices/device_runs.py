@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
 
+import numpy
 import pytest
 from lagging_device import Device
 
@@ -18,6 +18,7 @@ from vcr_core.training.recorder import Recorder
 
 Between = Callable[[Trainer], Trainer]
 
+NEAR_THE_BORDER = 0.05  # as a share of the test images
 #: Odd or even on scanned digits: eight steps, two of which report.
 DIGITS = override(
     RunConfig(),
@@ -71,18 +72,21 @@ def run_on(device: Device | None, config: RunConfig, between: Between | None = N
 
 
 def require_same_numbers(here: Run, there: Run, *, rel: float = 1e-3, abs: float = 1e-3) -> None:
-    """Every number of every report and of the evaluation, and every array."""
+    """Every number of every report and of the evaluation, and every array.
+
+    A probe is solved up to a tolerance, and a few images of a small test set are near its border.
+    """
     assert [report.step for report in here.reports] == [report.step for report in there.reports]
     for ours, theirs in zip(here.reports, there.reports, strict=True):
-        assert theirs.metrics == pytest.approx(ours.metrics, rel=rel, abs=abs), ours.step
+        assert theirs.metrics.keys() == ours.metrics.keys()
+        for name, value in ours.metrics.items():
+            probed = name.startswith("transfer/")
+            near = pytest.approx(value, rel=rel, abs=NEAR_THE_BORDER if probed else abs)
+            assert theirs.metrics[name] == near, (ours.step, name)
         assert theirs.arrays.keys() == ours.arrays.keys()
         for key, values in ours.arrays.items():
-            scale = max(1e-6, float(abs_max(values)))
-            assert theirs.arrays[key] == pytest.approx(values, rel=rel, abs=max(abs, rel) * scale)
-
-
-def abs_max(values: Any) -> Any:
-    return abs(values).max()
+            largest = float(numpy.abs(values).max())
+            assert theirs.arrays[key] == pytest.approx(values, rel=rel, abs=abs * largest), key
 
 
 def require_one_wait_a_report(run: Run) -> None:
