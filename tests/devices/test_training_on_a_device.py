@@ -23,7 +23,7 @@ SHRUNK: dict[str, Any] = {
     "training.epochs": 1,
     "training.batch_size": 64,
     "data.train_size": 320,
-    "data.test_size": 60,
+    "data.test_size": 100,  # more than features, or the rank hangs on a threshold
     "transfer.train_size": 100,
     "transfer.test_size": 60,
     "telemetry.reports": 2,
