@@ -19,6 +19,7 @@ from torch.nn import functional
 
 from vcr_core.datasets import policies
 from vcr_core.datasets.operations import GREY
+from vcr_core.device_copies import send
 
 #: SimCLR's proportions of colour jitter (Chen et al., arXiv 2002.05709, appendix A).
 BRIGHTNESS, CONTRAST, SATURATION, HUE = 0.8, 0.8, 0.8, 0.2
@@ -153,7 +154,7 @@ def shifted(images: Tensor, draws: torch.Generator, *, padding: int, flip: float
     across = torch.arange(width).expand(count, -1)
     columns = _reflected(torch.where(mirrored, width - 1 - across, across) + offsets[1], width)
     places = (rows.unsqueeze(2) * width + columns.unsqueeze(1)).view(count, 1, height * width)
-    places = places.to(images.device, non_blocking=True).expand(-1, channels, -1)
+    places = send(places, images.device).expand(-1, channels, -1)
     return images.reshape(count, channels, -1).gather(2, places).view_as(images)
 
 
@@ -191,9 +192,7 @@ def random_resized_crop(
     theta[:, 1, 1] = height
     theta[:, 0, 2], theta[:, 1, 2] = centre[0] * (1 - width), centre[1] * (1 - height)
     shape = list(images.shape) if size is None else [count, images.shape[1], size, size]
-    grid = functional.affine_grid(
-        theta.to(images.device, non_blocking=True), shape, align_corners=False
-    )
+    grid = functional.affine_grid(send(theta, images.device), shape, align_corners=False)
     return functional.grid_sample(
         images, grid.to(images.dtype), padding_mode="border", align_corners=False
     )
@@ -226,9 +225,10 @@ def recoloured(
     if channels == len(GREY):
         colours = _hue_turn(turn) @ _saturated(saturation, luma)
     gain = (brightness * contrast).view(-1, 1, 1)
-    matrix = (colours * gain).to(pixels)
-    mean_luma = (pixels.mean(dim=(2, 3)) * luma.to(pixels)).sum(dim=1)  # (N,)
-    lift = ((1 - contrast) * brightness).to(pixels) * mean_luma
+    matrix = send((colours * gain).to(pixels.dtype), pixels.device)
+    luma = send(luma.to(pixels.dtype), pixels.device)
+    mean_luma = (pixels.mean(dim=(2, 3)) * luma).sum(dim=1)  # (N,)
+    lift = send(((1 - contrast) * brightness).to(pixels.dtype), pixels.device) * mean_luma
     changed = torch.bmm(matrix, pixels.flatten(2)).add_(lift.view(-1, 1, 1))
     return changed.clamp_(0, 1).view_as(pixels)
 
@@ -259,7 +259,8 @@ def blurred(images: Tensor, draws: torch.Generator, *, share: float) -> Tensor:
     offsets = torch.arange(-reach, reach + 1)
     weights = torch.exp(-0.5 * (offsets / std.unsqueeze(1)) ** 2)
     weights = torch.where(chosen.unsqueeze(1), weights, (offsets == 0).float())
-    weights = (weights / weights.sum(dim=1, keepdim=True)).to(images)  # (N, 2 · reach + 1)
+    weights = (weights / weights.sum(dim=1, keepdim=True)).to(images.dtype)
+    weights = send(weights, images.device)  # (N, 2 · reach + 1)
     padded = functional.pad(images, (reach, reach, reach, reach), mode="reflect")
     down = _weighted(padded, weights, dim=2, size=height)
     return _weighted(down, weights, dim=3, size=width)
@@ -290,7 +291,8 @@ def erased(images: Tensor, draws: torch.Generator, *, share: float) -> Tensor:
         (height, width),
         torch.rand(2, count, generator=draws),
     )
-    return images.masked_fill((inside & chosen[:, None, None]).unsqueeze(1).to(images.device), 0)
+    hidden = (inside & chosen[:, None, None]).unsqueeze(1)
+    return images.masked_fill(send(hidden, images.device), 0)
 
 
 def cut_out(images: Tensor, draws: torch.Generator, *, size: int) -> Tensor:
@@ -302,7 +304,7 @@ def cut_out(images: Tensor, draws: torch.Generator, *, size: int) -> Tensor:
     side = torch.full((count,), float(size))
     places = torch.rand(2, count, generator=draws)
     inside = rectangles(side, side, (height, width), places)
-    return images.masked_fill(inside.unsqueeze(1).to(images.device), 0)
+    return images.masked_fill(send(inside.unsqueeze(1), images.device), 0)
 
 
 def rectangles(heights: Tensor, widths: Tensor, size: tuple[int, int], places: Tensor) -> Tensor:

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from vcr_core.datasets.split import generator
 from vcr_core.datasets.streaming import Images
+from vcr_core.device_copies import send
 from vcr_core.errors import ConfigError
 
 
@@ -49,5 +50,5 @@ def epoch_batches(
     images: Images, labels: Tensor, *, batch_size: int, epoch: int, seed: int
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """The batches of an epoch as ``(images, labels)``, gathered on the device they lie on."""
-    for rows in batch_indices(len(images), batch_size, epoch, seed).to(images.device):
+    for rows in send(batch_indices(len(images), batch_size, epoch, seed), images.device):
         yield images[rows], labels.index_select(0, rows)

@@ -15,6 +15,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from vcr_core.device_copies import send
+
 WHITE = 255.0
 #: Luma of ITU-R 601, the grey that torchvision takes too.
 GREY = (0.2989, 0.587, 0.114)
@@ -35,14 +37,15 @@ def apply(pixels: Tensor, draw: Draw) -> Tensor:
     for place, operation in enumerate(_OPERATIONS):
         rows = (draw.operations == place + len(_GEOMETRY)).nonzero().flatten()
         if len(rows):
-            there = rows.to(pixels.device, non_blocking=True)
-            strengths = draw.strengths[rows].to(pixels, non_blocking=True).view(-1, 1, 1, 1)
+            there = send(rows, pixels.device)
+            strengths = send(draw.strengths[rows].to(pixels.dtype), pixels.device)
+            strengths = strengths.view(-1, 1, 1, 1)
             changed[there] = operation(pixels[there], strengths)
     rows = moved.nonzero().flatten()
     if len(rows):
-        there = rows.to(pixels.device, non_blocking=True)
+        there = send(rows, pixels.device)
         theta = _theta(draw.operations[rows], draw.strengths[rows], pixels.shape[-2:])
-        changed[there] = _looked_up(pixels[there], theta.to(pixels, non_blocking=True))
+        changed[there] = _looked_up(pixels[there], send(theta.to(pixels.dtype), pixels.device))
     return changed
 
 
@@ -119,7 +122,8 @@ Operation = Callable[[Tensor, Tensor], Tensor]
 def _grey(pixels: Tensor) -> Tensor:
     """(N, 1, H, W) in whole levels; the mean over channels where there are not three."""
     channels = pixels.shape[1]
-    luma = pixels.new_tensor(GREY if channels == len(GREY) else [1 / channels] * channels)
+    shares = torch.tensor(GREY if channels == len(GREY) else [1 / channels] * channels)
+    luma = send(shares.to(pixels.dtype), pixels.device)
     return (pixels * luma.view(1, -1, 1, 1)).sum(dim=1, keepdim=True).floor_()
 
 
@@ -151,7 +155,8 @@ def _sharpness(pixels: Tensor, strengths: Tensor) -> Tensor:
     if min(height, width) <= 2:
         return pixels
     soft = pixels.clone()
-    kernel = pixels.new_tensor(SOFTEN).expand(channels, 1, 3, 3)
+    kernel = send(torch.tensor(SOFTEN, dtype=pixels.dtype), pixels.device)
+    kernel = kernel.expand(channels, 1, 3, 3)
     soft[:, :, 1:-1, 1:-1] = functional.conv2d(pixels, kernel, groups=channels).round_()
     return _blend(pixels, soft, strengths)
 

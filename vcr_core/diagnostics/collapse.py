@@ -1,7 +1,8 @@
 """Neural collapse: how tightly the features of a class lie around their mean, against the rest.
 
 All functions take features (N, D) and labels (N,) int64 in [0, K), at least one of every class,
-and compute in float64 where the device has it. Variances are over N, not N − 1.
+and compute in float64 where the device has it. Variances are over N, not N − 1. Labels may lie on
+the host, wherever the features are: then none has to be fetched to be checked.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from vcr_core.device_copies import send
 from vcr_core.errors import FeatureError
 
 
@@ -18,10 +20,8 @@ def class_means(features: Tensor, labels: Tensor) -> Tensor:
     Raises:
         FeatureError: shapes that do not fit, fewer than two classes, or a class without features.
     """
-    require_classes(features, labels)
-    x = _wide(features)
-    counts = torch.bincount(labels)
-    return x.new_zeros(len(counts), x.shape[1]).index_add_(0, labels, x) / counts[:, None]
+    counts = require_classes(features, labels)
+    return _means(_wide(features), send(labels, features.device), counts)
 
 
 def cdnv(features: Tensor, labels: Tensor) -> Tensor:
@@ -31,9 +31,10 @@ def cdnv(features: Tensor, labels: Tensor) -> Tensor:
     infinite when two classes have the same mean. Some texts leave the 2 out.
     Source: Galanti, György and Hutter, arXiv 2112.15121.
     """
-    means = class_means(features, labels)
-    squares = (_wide(features) - means[labels]).square().sum(dim=1)
-    counts = torch.bincount(labels)
+    counts, x = require_classes(features, labels), _wide(features)
+    labels = send(labels, x.device)
+    means = _means(x, labels, counts)
+    squares = (x - means[labels]).square().sum(dim=1)
     spread = squares.new_zeros(len(counts)).index_add_(0, labels, squares) / counts
     return _mean_over_pairs((spread[:, None] + spread) / (2 * _gaps(means)))
 
@@ -45,13 +46,13 @@ def directional_cdnv(features: Tensor, labels: Tensor) -> Tensor:
     from μ_j to μ_i. At most CDNV, and 1/D of it where classes are round.
     Source: arXiv 2603.03530.
     """
-    means = class_means(features, labels)
+    counts, x = require_classes(features, labels), _wide(features)
+    labels = send(labels, x.device)
+    means = _means(x, labels, counts)
     gaps = _gaps(means)
-    x = _wide(features)
-    along = torch.zeros_like(gaps)
-    for c, mean in enumerate(means):
-        steps = mean - means
-        along[c] = ((x[labels == c] - mean) @ steps.T).square().mean(dim=0) / gaps[c]
+    places = (x - means[labels]) @ (means - means.mean(dim=0)).T  # (N, K)
+    squares = (places.gather(1, labels[:, None]) - places).square()
+    along = torch.zeros_like(gaps).index_add_(0, labels, squares) / counts[:, None] / gaps
     return _mean_over_pairs((along + along.T) / (2 * gaps))
 
 
@@ -64,7 +65,7 @@ def nc1(features: Tensor, labels: Tensor) -> Tensor:
     """
     means = class_means(features, labels)
     directions = means - means.mean(dim=0)
-    within = _wide(features) - means[labels]
+    within = _wide(features) - means[send(labels, means.device)]
     # (D, K): Σ_B⁺ = K · inverse @ inverseᵀ; MPS has no pseudo-inverse
     inverse: Tensor = torch.linalg.pinv(_off_mps(directions)).to(means.device)
     return (within @ inverse).square().sum() / len(features)
@@ -83,16 +84,21 @@ def ncc_mismatch(features: Tensor, labels: Tensor, queries: Tensor, predicted: T
     return (_nearest_mean(features, labels, queries) != predicted).float().mean()
 
 
-def require_classes(features: Tensor, labels: Tensor) -> None:
-    """Raise ``FeatureError`` unless features (N, D) and labels (N,) name every class of [0, K)."""
+def require_classes(features: Tensor, labels: Tensor) -> Tensor:
+    """How many of features (N, D) each class has, (K,), beside them.
+
+    Raises:
+        FeatureError: unless labels (N,) name every class of [0, K), two at least.
+    """
     if features.ndim != 2 or labels.shape != features.shape[:1] or not len(labels):
         raise FeatureError(
             f"expected features (N, D) and labels (N,), got {tuple(features.shape)} and "
             f"{tuple(labels.shape)}: give one label per row of features"
         )
-    if int(labels.min()) < 0:
-        raise FeatureError(f"expected labels of 0 or more, got {int(labels.min())}")
-    counts = torch.bincount(labels)
+    known = labels.cpu()  # all at once: every number that is looked at on a device is waited for
+    if int(known.min()) < 0:
+        raise FeatureError(f"expected labels of 0 or more, got {int(known.min())}")
+    counts = torch.bincount(known)
     if len(counts) < 2 or bool((counts == 0).any()):
         missing = (counts == 0).nonzero().view(-1).tolist()
         said = f"none of class {missing[0]}" if missing else "one class"
@@ -100,6 +106,11 @@ def require_classes(features: Tensor, labels: Tensor) -> None:
             f"expected features of every class, two at least, got {said}: give more images, or "
             "number the classes that there are from 0"
         )
+    return send(counts, features.device)
+
+
+def _means(x: Tensor, labels: Tensor, counts: Tensor) -> Tensor:
+    return x.new_zeros(len(counts), x.shape[1]).index_add_(0, labels, x) / counts[:, None]
 
 
 def _nearest_mean(features: Tensor, labels: Tensor, queries: Tensor) -> Tensor:

@@ -25,7 +25,8 @@ def std_quantiles(
 ) -> Tensor:
     """Quantiles over the D features of their standard deviations, shape (len(quantiles),)."""
     deviations = std(covariance, eps)
-    return torch.quantile(deviations, deviations.new_tensor(quantiles))
+    levels = torch.stack([deviations.new_full((), level) for level in quantiles])  # none waits
+    return torch.quantile(deviations, levels)
 
 
 def active_hinge_share(covariance: Tensor, target_std: float = 1.0, eps: float = 1e-4) -> Tensor:

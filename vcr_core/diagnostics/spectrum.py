@@ -21,11 +21,11 @@ def eigenvalues(covariance: Tensor) -> Tensor:
     require_covariance(covariance)
     matrix = covariance.cpu() if covariance.device.type == "mps" else covariance
     matrix = matrix.double()
-    if not bool(torch.isfinite(matrix).all()):
-        return torch.full_like(covariance[0], torch.nan)
-    values = torch.linalg.eigvalsh(matrix).flip(0).to(covariance)
+    finite = torch.isfinite(matrix).all()  # stays on the device: nothing waits for it
+    values = torch.linalg.eigvalsh(torch.where(finite, matrix, 0.0)).flip(0).to(covariance)
     floor = values[0] * len(values) * torch.finfo(torch.float32).eps
-    return torch.where(values > floor, values, 0.0)
+    values = torch.where(values > floor, values, 0.0)
+    return torch.where(finite.to(values.device), values, torch.nan)
 
 
 def effective_rank(source: Tensor) -> Tensor:

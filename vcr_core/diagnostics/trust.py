@@ -9,6 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from vcr_core.device_copies import send
 from vcr_core.diagnostics.collapse import class_means
 from vcr_core.errors import FeatureError
 
@@ -55,7 +56,7 @@ def mahalanobis_score(features: Tensor, labels: Tensor, queries: Tensor) -> Tens
         FeatureError: shapes that do not fit, or a class without features.
     """
     means = class_means(features, labels)
-    within = features.to(means) - means[labels]
+    within = features.to(means) - means[send(labels, means.device)]
     covariance = within.T @ within / len(within)
     ridge = RIDGE * covariance.diagonal().mean().clamp(min=torch.finfo(means.dtype).tiny)
     covariance.diagonal().add_(ridge)

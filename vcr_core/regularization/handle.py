@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import weakref
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from types import EllipsisType, TracebackType
 from typing import Any, NamedTuple, Self
@@ -23,6 +23,7 @@ from vcr_core.regularization.contract import (
 )
 from vcr_core.regularization.function import Passage, penalized_identity, total_of
 from vcr_core.regularization.hook import AttachedLayer, LayerMoments, Unmeasured
+from vcr_core.regularization.later import LateNumbers
 from vcr_core.regularization.options import PenaltyOptions
 from vcr_core.regularization.penalty import Readings, exact_weights, why_not_finite
 from vcr_core.regularization.settings import Factor, checked_factor
@@ -41,13 +42,23 @@ class _Checked(NamedTuple):
     """The penalties of one step, kept until their finiteness is looked at."""
 
     pending: list[tuple[str, Tensor]]  # layer and penalty
+    variances: dict[str, Tensor]  # (D,) of each layer's features
     total: Tensor
     step: int
 
     def detached(self) -> _Checked:
         """Without the graph."""
         pending = [(name, part.detach()) for name, part in self.pending]
-        return _Checked(pending, self.total.detach(), self.step)
+        return self._replace(pending=pending, total=self.total.detach())
+
+    def complaint(self) -> str:
+        """Which layers' penalties are not finite, and whether the features or their size did it."""
+        lost = [name for name, part in self.pending if not part.detach().isfinite()]
+        bad = list(dict.fromkeys(lost or [name for name, _ in self.pending]))
+        more = f" and {len(bad) - 1} more" if bad[1:] else ""
+        where = f"at training step {self.step} in layer {bad[0]!r}{more}"
+        why = why_not_finite(self.variances.get(bad[0]), where)
+        return f"{why} weights, or attach with nonfinite='skip' to train on without its penalty"
 
 
 class Regularization:
@@ -81,7 +92,7 @@ class Regularization:
 
     def _forget(self) -> None:
         self._penalty: Tensor | None = None
-        self._unchecked: _Checked | None = None
+        self._unchecked: LateNumbers[_Checked] | None = None
 
     def __getstate__(self) -> dict[str, Any]:
         """What a copy or a pickle carries on: everything but the step that is under way."""
@@ -193,7 +204,8 @@ class Regularization:
             raise LayerNotMeasuredError(complaint)
         if pending:
             self._penalty = total_of([value for _, value in pending])
-            self._check_finite(_Checked(pending, self._penalty, self._step))
+            variances = {name: read.variances for name, read in self._readings().items()}
+            self._check_finite(_Checked(pending, variances, self._penalty, self._step))
         else:
             self._penalty = torch.zeros(()) if resting else self._zero("frozen")
         return self._penalty
@@ -370,23 +382,16 @@ class Regularization:
         return gradient.to(value.value.dtype)
 
     def _check_finite(self, now: _Checked) -> None:
-        """Raise for the layers whose penalty is not finite; on an accelerator one step late."""
-        checked: _Checked | None = now
-        if not now.total.is_cpu:
-            checked, self._unchecked = self._unchecked, now.detached()
-        if checked is None or math.isfinite(checked.total.item()):
-            return
-        lost = [name for name, part in checked.pending if not part.detach().isfinite()]
-        bad = list(dict.fromkeys(lost or [name for name, _ in checked.pending]))
-        more = f" and {len(bad) - 1} more" if bad[1:] else ""
-        readings = self._layers[bad[0]].readings
-        why = why_not_finite(
-            None if readings is None else readings.variances,
-            f"at training step {checked.step} in layer {bad[0]!r}{more}",
-        )
-        raise FeatureError(
-            f"{why} weights, or attach with nonfinite='skip' to train on without its penalty"
-        )
+        """Raise for the layers whose penalty is not finite; on an accelerator a few steps late."""
+        if now.total.is_cpu:
+            arrived: Iterable[tuple[float, _Checked]] = [(now.total.item(), now)]
+        else:
+            self._unchecked = self._unchecked or LateNumbers()
+            self._unchecked.add(now.total, now.detached())
+            arrived = self._unchecked.arrived()
+        lost = next((each for total, each in arrived if not math.isfinite(total)), None)
+        if lost is not None:
+            raise FeatureError(lost.complaint())
 
     def _choose(self, layer: str | None) -> Sequence[AttachedLayer]:
         if layer is None:

@@ -6,12 +6,11 @@ from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass
 from typing import Any
 
-import torch
 from torch import Tensor
 
-from vcr_core import diagnostics
+from vcr_core.device_copies import fetch
 from vcr_core.training.experiment import Experiment
-from vcr_core.training.measurables import measure_features, measure_trust
+from vcr_core.training.measurables import feature_numbers, measure_features, measure_trust
 from vcr_core.transfer import FrozenFeatures, frozen, probe_all
 
 
@@ -63,9 +62,8 @@ def evaluate(
     with frozen(model):
         logits = model.head(features)
         accuracy = (logits.argmax(dim=1) == labels).float().mean()
-        rank = diagnostics.effective_rank(torch.cov(features.T))
         measured = measure_features(
-            features, logits, labels, target_std=settings.regularizer.target_std
+            features, logits, labels.cpu(), target_std=settings.regularizer.target_std
         )
         trust = measure_trust(
             logits,
@@ -75,4 +73,17 @@ def evaluate(
             logits_of=lambda images: model.head(features_of(images)),
         )
     transfer = probe_all(features_of, experiment.tasks, l2=settings.transfer.l2, starts=starts)
-    return Evaluation(float(accuracy), transfer, float(rank), measured, trust)
+    found = fetch({"accuracy": accuracy, **_under("features", measured), **_under("trust", trust)})
+    numbers = {name: float(value) for name, value in found.items()}
+    of_features = {name: numbers[f"features/{name}"] for name in measured}
+    return Evaluation(
+        source_accuracy=numbers["accuracy"],
+        transfer=transfer,
+        effective_rank=of_features["effective_rank"],
+        features=feature_numbers(of_features, features.shape[1]),
+        trust={name: numbers[f"trust/{name}"] for name in trust},
+    )
+
+
+def _under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {f"{prefix}/{name}": value for name, value in tensors.items()}

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from vcr_core.datasets.batches import batch_indices
+from vcr_core.device_copies import send
 from vcr_core.errors import ConfigError
 from vcr_core.store import Command, CommandKind, Report, RunState
 from vcr_core.training.channel import Channel
@@ -222,7 +223,7 @@ class Trainer:
             batches = batch_indices(
                 count, sizes.batch_size, epoch, config.seed, repeats=sizes.repeats
             )
-            self._epoch = epoch, batches.to(self.experiment.device)
+            self._epoch = epoch, send(batches, self.experiment.device)
         batch = self._epoch[1][place]
         return batch if self._ranks is None else self._ranks.part(batch)
 

@@ -7,7 +7,7 @@ help. All are of the penultimate features (N, D) of the held-out images of the s
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 import torch
 from torch import Tensor
@@ -15,6 +15,7 @@ from torch import Tensor
 from vcr_core import diagnostics
 from vcr_core.datasets import TransferTask
 from vcr_core.datasets.streaming import Images
+from vcr_core.device_copies import send
 from vcr_core.errors import FeatureError
 
 #: Statistics of D features take a D x D matrix; wider ones are left out.
@@ -23,28 +24,42 @@ WIDEST = 4096
 
 def measure_features(
     features: Tensor, logits: Tensor, labels: Tensor, *, target_std: float
-) -> dict[str, float]:
-    """Collapse and margin of features (N, D), logits (N, K) and labels (N,).
+) -> dict[str, Tensor]:
+    """Collapse and margin of features (N, D), logits (N, K) and labels (N,), still on the device.
 
-    ``dimensions`` D, ``rank_share`` effective rank ÷ D, ``dead_share`` (standard deviation below
-    0.01) and ``hinge_share`` (below ``target_std``) of the dimensions, ``rms_correlation``,
-    ``cdnv`` and ``nc1`` of the classes, ``margin`` the mean of p(label) − max p(others). What is
-    not finite, or needs two classes where there is one, is left out.
+    ``effective_rank``, the number of ``dead`` dimensions (standard deviation below 0.01), the
+    ``hinge_share`` (below ``target_std``) of them, ``rms_correlation``, ``cdnv`` and ``nc1`` of
+    the classes, ``margin`` the mean of p(label) − max p(others). What needs two classes where
+    there is one is left out. Labels lie on the host.
     """
-    size = features.shape[1]
-    numbers = {"dimensions": float(size), "margin": float(_margin(logits, labels))}
-    if size <= WIDEST:
-        covariance = torch.cov(features.T)
+    covariance = torch.cov(features.T)
+    numbers = {
+        "margin": _margin(logits, send(labels, logits.device)),
+        "effective_rank": diagnostics.effective_rank(covariance),
+    }
+    if features.shape[1] <= WIDEST:
         numbers |= {
-            "rank_share": float(diagnostics.effective_rank(covariance)) / size,
-            "dead_share": float(diagnostics.dead_dimensions(covariance)) / size,
-            "hinge_share": float(diagnostics.active_hinge_share(covariance, target_std)),
-            "rms_correlation": float(diagnostics.rms_correlation(covariance)),
+            "dead": diagnostics.dead_dimensions(covariance),
+            "hinge_share": diagnostics.active_hinge_share(covariance, target_std),
+            "rms_correlation": diagnostics.rms_correlation(covariance),
         }
     present = torch.unique(labels, return_inverse=True)[1]
     if int(present.max()) > 0:
-        numbers["cdnv"] = float(diagnostics.cdnv(features, present))
-        numbers["nc1"] = float(diagnostics.nc1(features, present))
+        numbers["cdnv"] = diagnostics.cdnv(features, present)
+        numbers["nc1"] = diagnostics.nc1(features, present)
+    return numbers
+
+
+def feature_numbers(measured: Mapping[str, float], size: int) -> dict[str, float]:
+    """What :func:`measure_features` found in features of D = ``size``, as a result keeps it.
+
+    ``dimensions`` D, ``rank_share`` effective rank ÷ D and ``dead_share`` of the dimensions in
+    place of their numbers. What is not finite is left out.
+    """
+    numbers = {"dimensions": float(size), **measured}
+    rank, dead = numbers.pop("effective_rank"), numbers.pop("dead", None)
+    if dead is not None:
+        numbers |= {"rank_share": rank / size, "dead_share": dead / size}
     return {name: value for name, value in numbers.items() if math.isfinite(value)}
 
 
@@ -55,19 +70,19 @@ def measure_trust(
     own: Images,
     tasks: Iterable[TransferTask],
     logits_of: Callable[[Images], Tensor],
-) -> dict[str, float]:
-    """Whether the classifier knows what it knows.
+) -> dict[str, Tensor]:
+    """Whether the classifier knows what it knows; still on the device.
 
     ``calibration_error``, and for every transfer target on other images than ``own`` (N, C, H, W)
     ``auroc/<target>``: how often the largest softmax share is higher for an own image than for
     one of those.
     """
     known = diagnostics.max_softmax_score(logits)
-    numbers = {"calibration_error": float(diagnostics.expected_calibration_error(logits, labels))}
+    numbers = {"calibration_error": diagnostics.expected_calibration_error(logits, labels)}
     for task in tasks:
         if task.test_images is not own and ":" in task.name:
             other = diagnostics.max_softmax_score(logits_of(task.test_images))
-            numbers[f"auroc/{task.name}"] = float(diagnostics.auroc(known, other))
+            numbers[f"auroc/{task.name}"] = diagnostics.auroc(known, other)
     return numbers
 
 

@@ -13,12 +13,13 @@ from vcr_core.errors import TrainingDivergedError
 from vcr_core.regularization import Regularization
 from vcr_core.store import Report
 from vcr_core.training.telemetry import (
+    as_arrays,
     effective_ranks,
-    fetch_arrays,
-    fetch_numbers,
+    fetch_report,
     gradient_numbers,
     layer_arrays,
     layer_numbers,
+    spectra,
 )
 
 
@@ -49,26 +50,24 @@ def step_report(
     ratios: Mapping[str, Tensor],
     with_arrays: bool,
 ) -> Report:
-    """The report of a step. Losses first: where they are not finite the rest cannot be measured.
+    """The report of a step: the host waits for the device once, for all of it.
 
     Raises:
         TrainingDivergedError: the loss is not finite.
     """
-    device = losses.total.device
     with torch.no_grad():
-        fetched = fetch_numbers(
-            {"loss/task": losses.total / losses.count, "loss/penalty": penalty}, device
-        )
-        check_finite(sum(fetched.values()), step=step, live=live)
-        arrays = layer_arrays(regularization) if with_arrays else {}
         measured = {
+            "loss/task": losses.total / losses.count,
+            "loss/penalty": penalty,
             **_measurements(live, regularization, learning_rate),
-            **effective_ranks(arrays),
             **gradient_numbers(ratios),
         }
-        numbers = fetch_numbers(measured, device)
+        wanted = layer_arrays(regularization) if with_arrays else {}
+        numbers, arrays = fetch_report(measured, wanted)
+        check_finite(numbers["loss/task"] + numbers["loss/penalty"], step=step, live=live)
+        arrays |= spectra(arrays)
     losses.clear()
-    return Report(step, {**fetched, **numbers}, fetch_arrays(arrays))
+    return Report(step, numbers | effective_ranks(arrays), as_arrays(arrays))
 
 
 def _measurements(

@@ -1,18 +1,24 @@
-"""From tensors on the device to plain numbers: one transfer per report."""
+"""From tensors on the device to plain numbers: one transfer per report.
+
+An eigendecomposition on a GPU waits for the device to say that it went well, and one of a layer's
+size is not sooner done there. So covariances of up to ``HOST_SPECTRUM`` features come along in the
+report's one transfer, and the host decomposes them; a wider layer costs a wait of its own.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from vcr_core import diagnostics
+from vcr_core.device_copies import fetch
 from vcr_core.regularization import Regularization
 
 SHOWN_FEATURES = 64
+HOST_SPECTRUM = 1024
 QUANTILES = {"std_q05": 0.05, "std_q25": 0.25, "std_q50": 0.5, "std_q75": 0.75, "std_q95": 0.95}
 
 Arrays = dict[tuple[str, str], NDArray[np.float32]]
@@ -38,21 +44,34 @@ def layer_numbers(
 
 
 def layer_arrays(regularization: Regularization) -> dict[tuple[str, str], Tensor]:
-    """Covariance (at most 64 x 64), standard deviations (D,), eigenvalues (D,) of every layer."""
+    """Covariance (at most 64 x 64), standard deviations (D,), spectrum of every layer.
+
+    The spectrum are the eigenvalues (D,), or the whole covariance (D, D) of which they will be.
+    """
     arrays: dict[tuple[str, str], Tensor] = {}
     for layer, moments in regularization.moments().items():
         covariance = moments.covariance
         stride = -(-covariance.shape[0] // SHOWN_FEATURES)
         arrays[layer, "covariance"] = covariance[::stride, ::stride]
         arrays[layer, "std"] = diagnostics.std(covariance)
-        arrays[layer, "spectrum"] = diagnostics.eigenvalues(covariance)
+        wide = covariance.shape[0] > HOST_SPECTRUM
+        arrays[layer, "spectrum"] = diagnostics.eigenvalues(covariance) if wide else covariance
     return arrays
 
 
-def effective_ranks(arrays: Mapping[tuple[str, str], Tensor]) -> dict[str, Tensor]:
+def spectra(arrays: Mapping[tuple[str, str], Tensor]) -> dict[tuple[str, str], Tensor]:
+    """Eigenvalues (D,) of the layers whose arrays, on the host, hold the covariance for them."""
+    return {
+        key: diagnostics.eigenvalues(values)
+        for key, values in arrays.items()
+        if key[1] == "spectrum" and values.ndim == 2
+    }
+
+
+def effective_ranks(arrays: Mapping[tuple[str, str], Tensor]) -> dict[str, float]:
     """The effective rank of every layer, from the eigenvalues among its arrays."""
     return {
-        f"layer/{layer}/effective_rank": diagnostics.effective_rank(values.sqrt())
+        f"layer/{layer}/effective_rank": float(diagnostics.effective_rank(values.sqrt()))
         for (layer, kind), values in arrays.items()
         if kind == "spectrum"
     }
@@ -63,30 +82,17 @@ def gradient_numbers(ratios: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {f"layer/{layer}/gradient_ratio": ratio for layer, ratio in ratios.items()}
 
 
-def fetch_numbers(
-    numbers: Mapping[str, Tensor | float | int], device: torch.device
-) -> dict[str, float]:
-    """Bring scalars from the device to the host in one transfer; plain numbers stay."""
-    tensors = {name: value for name, value in numbers.items() if isinstance(value, Tensor)}
-    fetched: dict[str, float] = {}
-    if tensors:
-        scalars = [value.detach().float().reshape(()).to(device) for value in tensors.values()]
-        fetched = dict(zip(tensors, torch.stack(scalars).tolist(), strict=True))
-    return {
-        name: fetched[name] if isinstance(value, Tensor) else float(value)
-        for name, value in numbers.items()
-    }
+def fetch_report(
+    numbers: Mapping[str, Tensor | float | int], arrays: Mapping[tuple[str, str], Tensor]
+) -> tuple[dict[str, float], dict[tuple[str, str], Tensor]]:
+    """Scalars and arrays on the host, all in one transfer; plain numbers stay."""
+    wanted: dict[str | tuple[str, str], Tensor] = dict(arrays.items())
+    wanted |= {name: value for name, value in numbers.items() if isinstance(value, Tensor)}
+    found = fetch(wanted)
+    fetched = {name: float(found.get(name, value)) for name, value in numbers.items()}
+    return fetched, {key: found[key] for key in arrays}
 
 
-def fetch_arrays(arrays: Mapping[tuple[str, str], Tensor]) -> Arrays:
-    """Bring arrays to the host in one transfer."""
-    if not arrays:
-        return {}
-    flat = torch.cat([values.float().reshape(-1) for values in arrays.values()]).cpu().numpy()
-    fetched: Arrays = {}
-    start = 0
-    for key, values in arrays.items():
-        size = values.numel()
-        fetched[key] = flat[start : start + size].reshape(tuple(values.shape))
-        start += size
-    return fetched
+def as_arrays(arrays: Mapping[tuple[str, str], Tensor]) -> Arrays:
+    """Tensors of the host in float32 as the store takes them."""
+    return {key: values.float().numpy() for key, values in arrays.items()}

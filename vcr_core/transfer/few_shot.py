@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from vcr_core.datasets.split import generator
+from vcr_core.device_copies import send
 from vcr_core.errors import ConfigError, DataError
 from vcr_core.transfer.checks import check_features, check_labels, check_varied
 from vcr_core.transfer.intervals import Interval, mean_interval
@@ -73,17 +74,17 @@ def few_shot_curve(
     shape = spectrum(z)
     points = []
     for count in shots:
-        rows = draw_rows(labels, num_classes, shots=count, draws=draws, seed=seed).to(z.device)
-        weights = _fit(z, labels.to(z.device), rows, num_classes, shape)
-        accuracies = [_accuracy(test, test_labels.to(z.device), w) for w in weights]
-        points.append(ShotPoint(count, tuple(accuracies)))
+        rows = draw_rows(labels, num_classes, shots=count, draws=draws, seed=seed)
+        weights = _fit(z, send(labels, z.device), send(rows, z.device), num_classes, shape)
+        points.append(ShotPoint(count, _accuracies(test, send(test_labels, z.device), weights)))
     return tuple(points)
 
 
 def draw_rows(labels: Tensor, num_classes: int, *, shots: int, draws: int, seed: int) -> Tensor:
     """Rows (draws, shots · K) of ``labels`` (N,): every draw has ``shots`` of each class."""
     chance = generator(seed, f"{shots} shots")
-    of_class = [(labels.cpu() == c).nonzero().view(-1) for c in range(num_classes)]
+    known = labels.cpu()
+    of_class = [(known == c).nonzero().view(-1) for c in range(num_classes)]
     return torch.stack(
         [
             torch.cat(
@@ -111,6 +112,7 @@ def _fit(z: Tensor, labels: Tensor, rows: Tensor, classes: int, shape: Spectrum)
             z.new_full((len(part),), classes),
             z.new_full((len(part),), 1 / rows.shape[1]),
             shape,
+            classes,
         )
         solution = minimise(
             problems,
@@ -122,9 +124,12 @@ def _fit(z: Tensor, labels: Tensor, rows: Tensor, classes: int, shape: Spectrum)
     return torch.cat(found)
 
 
-def _accuracy(test: Tensor, labels: Tensor, weights: Tensor) -> float:
-    predicted = torch.addmm(weights[-1], test, weights[:-1]).argmax(dim=1)
-    return float((predicted == labels).double().mean())
+def _accuracies(test: Tensor, labels: Tensor, weights: Tensor) -> tuple[float, ...]:
+    """The accuracy of each of some probes, (draws, D + 1, K)."""
+    hits = [
+        (torch.addmm(each[-1], test, each[:-1]).argmax(dim=1) == labels).sum() for each in weights
+    ]
+    return tuple(count / len(labels) for count in torch.stack(hits).tolist())
 
 
 def _check_shots(labels: Tensor, num_classes: int, shots: Sequence[int], draws: int) -> None:

@@ -2,6 +2,8 @@
 
 Every problem has a step length and a history of its own, so that its path does not depend on the
 others; they share the arithmetic: one call of the objective serves all that are not yet solved.
+To see which those are the host has to wait for an accelerator, so it looks at every eighth
+evaluation only; what a problem does after it has been solved counts for nothing.
 Source: Nocedal and Wright, Numerical Optimization, algorithms 7.4 and 7.5; the acceptance of a
 step near the limit of the arithmetic follows Hager and Zhang (2005), "approximate Wolfe".
 """
@@ -14,10 +16,14 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from vcr_core.device_copies import send
+
 HISTORY = 10
 SUFFICIENT_DECREASE = 1e-4
 SHORTER = 0.4
 SHORTEST = 1e-8
+#: Evaluations between two looks at an accelerator.
+LOOK_EVERY = 8
 
 
 class Objective(Protocol):
@@ -76,6 +82,14 @@ class _Search:
         self.gradient = torch.where(accepted, gradient, self.gradient)
         self.length = torch.where(accepted, 1.0, self.length * SHORTER)
 
+    def solved(self, tolerance: float) -> Tensor:
+        """Where no entry of the gradient is larger than ``tolerance``, (Q,)."""
+        return self.gradient.abs().amax(dim=(1, 2)) <= tolerance
+
+    def stuck(self) -> Tensor:
+        """Where no step descends any more, (Q,)."""
+        return self.length.view(-1) < SHORTEST
+
     def keep(self, unsolved: Tensor) -> None:
         """Go on with some of the problems only."""
         for name in ("problems", "weights", "value", "gradient", "length", "scale"):
@@ -123,22 +137,59 @@ def minimise(
     where no step descends any more or after ``max_evaluations``.
     """
     search = _Search(objective, start)
-    weights = start.clone()
-    evaluations = torch.ones(len(start), dtype=torch.long, device=start.device)
-    converged = torch.zeros(len(start), dtype=torch.bool, device=start.device)
+    found = Solution(
+        start.clone(),
+        torch.ones(len(start), dtype=torch.long, device=start.device),
+        torch.zeros(len(start), dtype=torch.bool, device=start.device),
+    )
+    solve = _solve_here if start.is_cpu else _solve_there
+    solve(search, found, tolerance=tolerance, max_evaluations=max_evaluations)
+    return found
+
+
+def _solve_here(
+    search: _Search, found: Solution, *, tolerance: float, max_evaluations: int
+) -> None:
+    """Let every problem go as soon as it is solved."""
     for count in range(1, max_evaluations + 1):
-        solved = search.gradient.abs().amax(dim=(1, 2)) <= tolerance
-        over = solved | (search.length.view(-1) < SHORTEST) | (count == max_evaluations)
+        solved = search.solved(tolerance)
+        over = solved | search.stuck() | (count == max_evaluations)
         if bool(over.any()):
             done = search.problems[over]
-            weights[done] = search.weights[over]
-            evaluations[done] = count
-            converged[done] = solved[over]
+            found.weights[done] = search.weights[over]
+            found.evaluations[done] = count
+            found.converged[done] = solved[over]
             search.keep(~over)
         if not len(search.problems):
-            break
+            return
         search.advance()
-    return Solution(weights, evaluations, converged)
+
+
+def _solve_there(
+    search: _Search, found: Solution, *, tolerance: float, max_evaluations: int
+) -> None:
+    """Keep what a problem had when it was solved, and let it go at the next look."""
+    done = torch.zeros_like(found.converged)  # of the problems that are still in the search
+    for count in range(1, max_evaluations + 1):
+        solved = search.solved(tolerance)
+        over = ~done & (solved | search.stuck() | (count == max_evaluations))
+        places = search.problems
+        kept = found.weights[places]
+        found.weights[places] = torch.where(over.view(-1, 1, 1), search.weights, kept)
+        found.evaluations[places] = torch.where(over, count, found.evaluations[places])
+        found.converged[places] = torch.where(over, solved, found.converged[places])
+        done = done | over
+        if count == max_evaluations:
+            return
+        if count % LOOK_EVERY == 0:
+            left = (~done).cpu().nonzero().view(-1)
+            if not len(left):
+                return
+            if len(left) < len(done):
+                left = send(left, done.device)
+                search.keep(left)
+                done = done[left]
+        search.advance()
 
 
 def _dot(a: Tensor, b: Tensor) -> Tensor:

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from vcr_core.datasets.split import generator
+from vcr_core.device_copies import send
 from vcr_core.errors import ConfigError, DataError
 from vcr_core.transfer.probe import LinearProbe, ProbeData, stack_weights
 
@@ -82,10 +83,8 @@ def choose_probes(
     fitting, held_out = _split(len(data.z), seed)
     _check_split(data.labels[fitting])
     probes = _walk(data.take(fitting), path)
-    validation = [
-        [probe.accuracy(features[held_out], target[held_out]) for probe in of_target]
-        for of_target, target in zip(probes, data.labels.T, strict=True)
-    ]
+    held_out = send(held_out, data.z.device)
+    validation = _accuracies(probes, features[held_out], data.labels[held_out])
     best = [max(range(len(path)), key=scores.__getitem__) for scores in validation]
     start = stack_weights([of_target[k] for of_target, k in zip(probes, best, strict=True)])
     final = data.solve([path[k] for k in best], start=start)
@@ -104,6 +103,17 @@ def _walk(data: ProbeData, strengths: Sequence[float]) -> list[list[LinearProbe]
         solved.append(data.solve([l2] * targets, start=_ahead(past)))
         past = [*past[-2:], stack_weights(solved[-1])]
     return [list(of_target) for of_target in zip(*solved, strict=True)]
+
+
+def _accuracies(
+    probes: Sequence[Sequence[LinearProbe]], features: Tensor, labels: Tensor
+) -> list[list[float]]:
+    """Of the probes of every target and strength, [P][S], on features (M, D), labels (M, P)."""
+    hits = [
+        torch.stack([probe.hits(features, target).sum() for probe in of_target])
+        for of_target, target in zip(probes, labels.T, strict=True)
+    ]
+    return [[count / len(labels) for count in counts] for counts in torch.stack(hits).tolist()]
 
 
 def _ahead(past: Sequence[Tensor]) -> Tensor | None:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from vcr_core.device_copies import fetch, send
 from vcr_core.transfer.checks import check_features, check_labels
 from vcr_core.transfer.lbfgs import minimise
 from vcr_core.transfer.softmax import SharedRows, Spectrum, spectrum
@@ -71,11 +72,11 @@ class LinearProbe:
 
     def hits(self, features: Tensor, labels: Tensor) -> Tensor:
         """Which of features (N, D) have their label (N,) named, (N,) bool."""
-        return self.logits(features).argmax(dim=1) == labels.to(self.bias.device)
+        return self.logits(features).argmax(dim=1) == send(labels, self.bias.device)
 
     def accuracy(self, features: Tensor, labels: Tensor) -> float:
         """Share of features (N, D) whose label (N,) is named."""
-        return float(self.hits(features, labels).double().mean())
+        return int(self.hits(features, labels).sum()) / len(labels)
 
 
 @dataclass(frozen=True)
@@ -85,7 +86,7 @@ class ProbeData:
     scaling: Scaling
     z: Tensor
     labels: Tensor
-    classes: Tensor
+    classes: tuple[int, ...]
     spectrum: Spectrum
 
     @classmethod
@@ -98,35 +99,36 @@ class ProbeData:
             check_labels(features, target, classes)
         scaling = scaling_of(features)
         z = scaling(features)
-        stacked = torch.stack([target.to(z.device) for target in labels], dim=1)
-        return cls(scaling, z, stacked, z.new_tensor(num_classes), spectrum(z))
+        stacked = torch.stack([send(target, z.device) for target in labels], dim=1)
+        return cls(scaling, z, stacked, tuple(num_classes), spectrum(z))
 
     def take(self, rows: Tensor) -> ProbeData:
         """The same targets on some rows (M,), standardised as before."""
+        rows = send(rows, self.z.device)
         return ProbeData(self.scaling, self.z[rows], self.labels[rows], self.classes, self.spectrum)
 
     def solve(self, l2: Sequence[float], *, start: Tensor | None = None) -> list[LinearProbe]:
         """One probe a target, with strengths ``l2`` (P,), from weights ``start`` (P, D + 1, K)."""
+        z = self.z
         problems = SharedRows(
-            self.z, self.labels, self.classes, self.z.new_tensor(l2), self.spectrum
+            z,
+            self.labels,
+            send(torch.tensor(self.classes, dtype=z.dtype), z.device),
+            send(torch.tensor(l2, dtype=z.dtype), z.device),
+            self.spectrum,
+            max(self.classes),
         )
         solution = minimise(
             problems,
             problems.start() if start is None else start,
-            tolerance=GRADIENT_TOLERANCE[self.z.dtype],
+            tolerance=GRADIENT_TOLERANCE[z.dtype],
             max_evaluations=MAX_EVALUATIONS,
         )
-        found = zip(
-            solution.weights,
-            self.classes.int().tolist(),
-            l2,
-            solution.evaluations.tolist(),
-            solution.converged.tolist(),
-            strict=True,
-        )
+        counts, successes = torch.stack([solution.evaluations, solution.converged]).tolist()
+        found = zip(solution.weights, self.classes, l2, counts, successes, strict=True)
         return [
-            LinearProbe(self.scaling, w[:-1, :k], w[-1, :k], strength, count, converged)
-            for w, k, strength, count, converged in found
+            LinearProbe(self.scaling, w[:-1, :k], w[-1, :k], strength, count, bool(success))
+            for w, k, strength, count, success in found
         ]
 
 
@@ -180,10 +182,12 @@ def probe_all(
     tasks on the same images, by its place: the solver starts there, and what it finds is put
     there. The answer is the same up to the solver's tolerance, and sooner found.
     """
-    accuracies = {task.name: 0.0 for task in tasks}
-    for task, probe in fit_tasks(features_of, tasks, l2=l2, starts=starts):
-        accuracies[task.name] = probe.accuracy(features_of(task.test_images), task.test_labels)
-    return accuracies
+    hits = {
+        task.name: probe.hits(features_of(task.test_images), task.test_labels).sum()
+        for task, probe in fit_tasks(features_of, tasks, l2=l2, starts=starts)
+    }
+    found = fetch(hits)
+    return {task.name: int(found[task.name]) / len(task.test_labels) for task in tasks}
 
 
 def fit_tasks(

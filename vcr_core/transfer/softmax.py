@@ -48,18 +48,21 @@ def spectrum(z: Tensor) -> Spectrum:
 
 @dataclass(frozen=True)
 class _Regressions:
-    """What both kinds of problems share: ``classes`` (P,) and ``l2`` (P,), on the device."""
+    """What both kinds of problems share: ``classes`` (P,) and ``l2`` (P,), on the device.
+
+    ``width`` is K, the most classes of a problem.
+    """
 
     z: Tensor
     labels: Tensor
     classes: Tensor
     l2: Tensor
     spectrum: Spectrum
+    width: int
 
     def start(self) -> Tensor:
         """All weights zero, (P, D + 1, K)."""
-        width = int(self.classes.max())
-        return self.z.new_zeros(len(self.classes), self.z.shape[-1] + 1, width)
+        return self.z.new_zeros(len(self.classes), self.z.shape[-1] + 1, self.width)
 
     def precondition(self, gradient: Tensor, problems: Tensor) -> Tensor:
         """(R / K_p + l2_p)⁻¹ on the weights, K_p on the bias; gradients (Q, D + 1, K)."""

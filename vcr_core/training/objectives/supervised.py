@@ -12,6 +12,7 @@ from torch.nn import functional
 from vcr_core.config import ObjectiveConfig
 from vcr_core.datasets.augmentation import rectangles
 from vcr_core.datasets.split import generator
+from vcr_core.device_copies import send
 from vcr_core.training.objectives.views import view_of
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ def supervised(experiment: Experiment, batch: Tensor, step: int) -> Tensor:
     if alpha == 0:
         return cross_entropy(experiment.model(images), labels, settings.label_smoothing)
     share, partner = mixing(len(batch), alpha, seed=config.seed, step=step)
-    partner = partner.to(images.device)
+    partner = send(partner, images.device)
     mix = cut_in if cut else mixed_up
     images, share = mix(images, images[partner], share, seed=config.seed, step=step)
     logits = experiment.model(images)
@@ -78,7 +79,7 @@ def cut_in(
         torch.from_numpy(draws.random((2, 1), dtype=np.float32)),
     )
     kept = 1.0 - float(inside.float().mean())
-    return torch.where(inside.unsqueeze(1).to(images.device), others, images), kept
+    return torch.where(send(inside.unsqueeze(1), images.device), others, images), kept
 
 
 def mixing(count: int, alpha: float, *, seed: int, step: int) -> tuple[float, Tensor]:
