@@ -1,9 +1,9 @@
 """The repeated structure of a network: which modules are its blocks, whatever they are called.
 
-A *layer* here is a module that owns a weight matrix (or filters). A *chain* is a row of siblings of
-one kind, each with at least two layers: the blocks of a transformer, or the stages of a hierarchical
-network. A *stage* is a link of a chain that is itself little more than a chain; its links are the
-blocks. Only sizes, order and containers are looked at, so this works on the meta device.
+A *layer* here is a module that owns a weight matrix (or filters). A *chain* is a row of siblings
+of one kind, each with at least two layers: the blocks of a transformer, or the stages of a
+hierarchical network. A *stage* is a link of a chain that is itself little more than a chain; its
+links are the blocks. Only sizes, order and containers are looked at, so the meta device will do.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import cached_property
+from itertools import pairwise
 
 from torch import nn
 from torch.nn.parameter import UninitializedParameter
@@ -274,18 +275,26 @@ def _side_by_side(parent: Part, links: Sequence[Part]) -> bool:
     """Whether the sizes say that the links all take the same input: heads, branches, critics.
 
     A module list may hold either; names alone do not tell. In a row, a link takes what the one
-    before gives, or a concatenation of it.
+    before gives, or, as its siblings in a class of their own may, a concatenation of it.
     """
-    if isinstance(parent.module, nn.Sequential):
+    if isinstance(parent.module, nn.Sequential) or len(links) < 2:
         return False
     joins = not parent.is_container
     return all(
-        one.takes is not None
-        and one.takes == other.takes
-        and one.takes not in one.gives
-        and not (joins and _may_concatenate(one))
-        for one, other in zip(links, links[1:], strict=False)
+        one.takes == other.takes and _cannot_follow_itself(one, joins=joins)
+        for one, other in pairwise(links)
     )
+
+
+def _cannot_follow_itself(link: Part, *, joins: bool) -> bool:
+    """Whether no output of ``link`` is as wide as its input."""
+    if link.takes is None or (joins and _may_concatenate(link)):
+        return False
+    takes = [width_in(layer) for layer in link.layers]
+    gives = [width_out(layer) for layer in link.layers]
+    if takes[1:] == gives[:-1]:  # one layer after the other
+        return takes[0] != gives[-1]
+    return takes.count(link.takes) > 1 and link.takes not in gives
 
 
 def _may_concatenate(part: Part) -> bool:
@@ -297,36 +306,83 @@ def _may_concatenate(part: Part) -> bool:
 
 
 def _holds_stages(chain: Chain) -> bool:
-    found = _inside(chain.links[-1])
-    return found is not None and not _repeats_exactly(chain.links)
+    return bool(_inside(chain.links[-1])) and not _repeats_exactly(chain.links)
 
 
 def _blocks_of(chain: Chain) -> tuple[Part, ...]:
     """The blocks of a chain: its links, or the links of those of them that are stages."""
     links = chain.links
+    if _repeats_exactly(links):
+        _require_one_stream(links[0])
+        return tuple(block for link in links for block in _branches(link) or (link,))
     insides = [_inside(link) for link in links]
-    last = insides[-1]
-    stages = [found for found in insides if found is not None]
-    if _repeats_exactly(links) or not stages:
+    stages = [found for found in insides if found]
+    if not stages:
         return links
-    if last is None or not _ends_its_stage(last, links[-1]) or 2 * len(stages) < len(links):
-        if all(link.is_container for link in links) and last is None:
-            return links
-        first = stages[0][0]
+    for found in stages:
+        if _grows(found):
+            raise Uncertain(
+                f"{found[0].name} … {found[-1].name} give pieces that are concatenated around them"
+            )
+    if not _ends_its_stage(insides[-1], links[-1]) or 2 * len(stages) < len(links):
         raise Uncertain(
-            f"{links[0].name} … {links[-1].name} and, inside them, {first.name} may be meant"
+            f"{links[0].name} … {links[-1].name} or, inside them, {stages[0][0].name} and its "
+            "like may be meant"
         )
-    return tuple(
+    blocks = tuple(
         block
         for link, found in zip(links, insides, strict=True)
-        if found is not None or not _is_stem(link, links)
-        for block in (found or (link,))
+        if found or not _is_stem(link, links)
+        for block in (found or _at_the_place_of(stages[-1], links[-1], link) or (link,))
     )
+    if any(_branches(block) for block in blocks):
+        raise Uncertain(f"{blocks[-1].name} and its like hold several branches at once")
+    return blocks
+
+
+def _at_the_place_of(blocks: Sequence[Part], stage: Part, other: Part) -> tuple[Part, ...]:
+    """The blocks of the stage ``other``, found where those of a sister ``stage`` are."""
+    if type(stage.module) is not type(other.module):
+        return ()
+    places = {_without_digits(block.name.removeprefix(stage.name)) for block in blocks}
+    return tuple(
+        part
+        for part in _walk(other)
+        if part.count and _without_digits(part.name.removeprefix(other.name)) in places
+    )
+
+
+def _branches(block: Part) -> tuple[Part, ...]:
+    """The blocks in the parallel branches of ``block``: lists of blocks, of widths of their own."""
+    for part in block.parts:
+        lists = [child for child in part.parts if _nested(child)]
+        if not isinstance(part.module, nn.ModuleList) or len(lists) != len(part.parts) or not lists:
+            continue
+        apart = all(other.takes not in one.gives for one, other in pairwise(lists))
+        if len(lists) > 1 and apart and all(child.is_container for child in lists):
+            return tuple(inner for child in lists for inner in child.parts if inner.count > 1)
+    return ()
+
+
+def _require_one_stream(block: Part) -> None:
+    """Raise ``Uncertain`` for a block with pairs of norms of two widths: it carries two tensors
+    along, and the first that it returns need not be the features."""
+    norms = Counter(
+        _shape(scale)
+        for part in block.parts
+        if not part.count
+        and isinstance(scale := getattr(part.module, "weight", None), nn.Parameter)
+        if hasattr(part.module, "normalized_shape")
+    )
+    streams = [shape for shape, times in norms.items() if times > 1]
+    if len(streams) > 1:
+        widths = " and ".join(str(shape[-1]) for shape in streams)
+        raise Uncertain(f"{block.name} and its like carry streams of {widths} features")
 
 
 def _repeats_exactly(links: Sequence[Part]) -> bool:
     """Whether most links are copies of their neighbour: then they are blocks, not stages."""
-    pairs = list(zip(links, links[1:], strict=False))
+    pairs = list(pairwise(links))
     copies = sum(one.sizes == other.sizes and not one.is_container for one, other in pairs)
     return 2 * copies > len(pairs)
 
@@ -335,7 +391,7 @@ def _is_stem(link: Part, links: Sequence[Part]) -> bool:
     return link is links[0] and link.is_container and not _lists_modules(link)
 
 
-def _inside(link: Part) -> tuple[Part, ...] | None:
+def _inside(link: Part) -> tuple[Part, ...]:
     """The links of the chain that makes up most of ``link``, if one does."""
     link = _unwrapped(link)
     if link.is_container:
@@ -343,9 +399,7 @@ def _inside(link: Part) -> tuple[Part, ...] | None:
     else:
         lists = [part for part in link.parts if part.is_container and _elements(part)]
         found = _elements(lists[-1]) if lists else _numbered_row(link)
-    if _grows(found) or 2 * sum(part.count for part in found) <= link.count:
-        return None
-    return found or None
+    return found if 2 * sum(part.count for part in found) > link.count else ()
 
 
 def _unwrapped(part: Part) -> Part:
@@ -372,7 +426,7 @@ def _numbered_row(part: Part) -> tuple[Part, ...]:
     row = _row(part)
     if len(stems) != 1 or len(row) != len(compounds):
         return ()
-    linked = all(other.takes in one.gives for one, other in zip(row, row[1:], strict=False))
+    linked = all(other.takes in one.gives for one, other in pairwise(row))
     return row if linked else ()
 
 
@@ -381,13 +435,13 @@ def _grows(links: Sequence[Part]) -> bool:
     are concatenated around them, so that no link gives the whole."""
     takes = [link.takes or 0 for link in links]
     gives = {width_out(link.layers[-1]) for link in links}
-    rises = all(one < other for one, other in zip(takes, takes[1:], strict=False))
+    rises = all(one < other for one, other in pairwise(takes))
     return len(links) > 2 and rises and len(gives) == 1
 
 
 def _ends_its_stage(blocks: tuple[Part, ...], stage: Part) -> bool:
     """Whether no layer follows the blocks within their stage."""
-    return blocks[-1].layers[-1] is stage.layers[-1]
+    return bool(blocks) and blocks[-1].layers[-1] is stage.layers[-1]
 
 
 # ------------------------------------------------------------------ layers in a row
