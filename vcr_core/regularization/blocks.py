@@ -172,6 +172,8 @@ def _trunk(root: Part) -> Chain:
     chains = flat or chains or list(_plain_chains(root))
     if not chains:
         raise Uncertain("nothing in it is repeated in a row")
+    stated = [chain for chain in chains if _is_stated(root, chain)]
+    chains = stated if len(stated) == 1 else chains
     main = max(chains, key=lambda chain: chain.count)
     for other in chains:
         if other is not main and 2 * other.count > main.count:
@@ -180,6 +182,12 @@ def _trunk(root: Part) -> Chain:
                 "and either may be meant"
             )
     return main
+
+
+def _is_stated(root: Part, chain: Chain) -> bool:
+    """Whether the network says that its features end within ``chain``."""
+    stated = _stated_end(root, chain.links[-1].name)
+    return stated is not None and any(_lies_in(stated.name, link.name) for link in chain.links)
 
 
 def _named(chain: Chain) -> str:
@@ -440,8 +448,17 @@ def _grows(links: Sequence[Part]) -> bool:
 
 
 def _ends_its_stage(blocks: tuple[Part, ...], stage: Part) -> bool:
-    """Whether no layer follows the blocks within their stage."""
-    return bool(blocks) and blocks[-1].layers[-1] is stage.layers[-1]
+    """Whether no layer follows the blocks within their stage.
+
+    A layer that widens to what the first block takes comes before it, wherever it is defined.
+    """
+    if not blocks:
+        return False
+    places = [place for place, layer in enumerate(stage.layers) if layer is blocks[-1].layers[-1]]
+    return all(
+        (width_in(layer) or 0) < (width_out(layer) or 0) == blocks[0].takes
+        for layer in stage.layers[places[-1] + 1 :]
+    )
 
 
 # ------------------------------------------------------------------ layers in a row
@@ -464,7 +481,7 @@ def _plain_chains(root: Part) -> Iterator[Chain]:
 
 
 def _root_groups(root: Part) -> list[Chain]:
-    """A network that is an ``nn.Sequential`` of layers and blocks: all of them, but not the head."""
+    """Of an ``nn.Sequential`` of layers and blocks all of them, but not the head."""
     if not isinstance(root.module, nn.Sequential):
         return []
     links = tuple(_groups(root, keep_last=False))
@@ -575,7 +592,10 @@ def _warn_of_tail(root: Part, last: Part) -> None:
 def _may_be_head(part: Part, root: Part) -> bool:
     if part.count <= MOST_HEAD_LAYERS or _is_head(part, root.layers[-1:]):
         return True
-    return _is_flat(part) and all(isinstance(layer, nn.Linear) for layer in part.layers)
+    is_row = isinstance(part.module, nn.Sequential)
+    return _is_flat(part) and (
+        not is_row or all(isinstance(layer, nn.Linear) for layer in part.layers)
+    )
 
 
 # ------------------------------------------------------------------ patterns to choose from
@@ -588,7 +608,7 @@ def repeated_patterns(model: nn.Module) -> list[str]:
     """
     compounds = {part.name: part for part in _walk(part_of(model)) if part.name and part.parts}
     groups = Counter(re.sub(r"\d+", "*", name) for name in compounds if re.search(r"\d", name))
-    described = []
+    described: list[str] = []
     names = [name for name, _ in model.named_modules() if name]
     for pattern, size in sorted(groups.items(), key=lambda item: (item[0].count("."), -item[1])):
         if size < 2 or len(described) == MOST_PATTERNS:
