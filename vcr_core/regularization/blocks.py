@@ -71,6 +71,22 @@ class Part:
         found = ((name, _shape(p)) for name, p in self.module.named_parameters())
         return hash(tuple(found))
 
+    @cached_property
+    def inner(self) -> frozenset[int]:
+        """Which modules lie deeper in it than its children; a child that is among them belongs
+        to the sibling that uses it."""
+        return frozenset(
+            id(module)
+            for part in self.parts
+            for module in part.module.modules()
+            if module is not part.module
+        )
+
+    @cached_property
+    def holds_chain(self) -> bool:
+        """Whether anything in it is repeated in a row."""
+        return next(_chains(self, ()), None) is not None
+
     @property
     def takes(self) -> int | None:
         """The width that its first layer takes."""
@@ -151,7 +167,7 @@ def find_blocks(model: nn.Module) -> tuple[str, ...]:
     """
     root = part_of(model)
     blocks = _as_stated(root, _unique(_blocks_of(_trunk(root))))
-    _warn_of_tail(root, blocks[-1])
+    _warn_of_tail(root, blocks)
     return tuple(block.name for block in blocks)
 
 
@@ -201,7 +217,20 @@ def _chains(part: Part, final: tuple[nn.Module, ...]) -> Iterator[Chain]:
         yield Chain.of(part, links)
         return
     for child in part.parts:
-        yield from _chains(child, final)
+        if not _are_experts(child, part):
+            yield from _chains(child, final)
+
+
+def _are_experts(part: Part, parent: Part) -> bool:
+    """Whether a sibling before ``part`` chooses among its modules: a score for each of them."""
+    before = parent.parts[: parent.parts.index(part)]
+    takes = {child.takes for child in part.parts}
+    return isinstance(part.module, nn.ModuleList) and any(
+        len(gate.layers) == 1
+        and width_out(gate.layers[0]) == len(part.parts)
+        and {gate.takes} == takes
+        for gate in before
+    )
 
 
 def _row(part: Part, final: tuple[nn.Module, ...] = ()) -> tuple[Part, ...]:
@@ -209,7 +238,7 @@ def _row(part: Part, final: tuple[nn.Module, ...] = ()) -> tuple[Part, ...]:
     compounds = [
         child
         for child in part.parts
-        if child.count > 1 and not _is_head(child, final) and not _lent(child, part)
+        if child.count > 1 and not _is_head(child, final) and id(child.module) not in part.inner
     ]
     related = [
         child
@@ -217,8 +246,6 @@ def _row(part: Part, final: tuple[nn.Module, ...] = ()) -> tuple[Part, ...]:
         if any(other is not child and _alike(child, other, part) for other in compounds)
     ]
     if len(related) < 2 or _side_by_side(part, related):
-        return ()
-    if any(isinstance(child.module, nn.RNNBase) for child in related):
         return ()
     if not part.is_container:
         first, last = compounds.index(related[0]), compounds.index(related[-1])
@@ -243,25 +270,21 @@ def _is_head(part: Part, final: tuple[nn.Module, ...]) -> bool:
     return ends_in_classes and width_out(last) != part.takes and part.count <= 2 * MOST_HEAD_LAYERS
 
 
-def _lent(part: Part, parent: Part) -> bool:
-    """Whether a sibling uses the same module inside: then it is the sibling's."""
-    return any(
-        part.module is inner
-        for sibling in parent.parts
-        if sibling is not part and sibling.count >= part.count
-        for inner in list(sibling.module.modules())[1:]
-    )
-
-
 def _alike(one: Part, other: Part, parent: Part) -> bool:
     """Whether two siblings are of one kind: one class, one tree, or lists of such."""
-    if not (one.is_container and other.is_container):
-        return type(one.module) is type(other.module) or (
-            bool(one.parts) and one.skeleton == other.skeleton
-        )
-    numbered = _without_digits(one.key) == _without_digits(other.key)
-    if not parent.is_container and not numbered and not (_nested(one) and _nested(other)):
-        return False  # an encoder and a decoder, features and a classifier
+    numbered = parent.is_container or _without_digits(one.key) == _without_digits(other.key)
+    if one.is_container and other.is_container:
+        return numbered and _hold_alike(one, other)  # else, say, an encoder and a decoder
+    same = type(one.module) is type(other.module) or (
+        bool(one.parts) and one.skeleton == other.skeleton
+    )
+    if numbered or not (same and one.holds_chain):
+        return same
+    return one.sizes != other.sizes and other.takes in one.gives  # else, say, two towers
+
+
+def _hold_alike(one: Part, other: Part) -> bool:
+    """Whether two lists have modules of one kind."""
     kinds = [
         {(type(child.module), child.skeleton) for child in part.parts if child.count}
         for part in (one, other)
@@ -320,6 +343,11 @@ def _holds_stages(chain: Chain) -> bool:
 def _blocks_of(chain: Chain) -> tuple[Part, ...]:
     """The blocks of a chain: its links, or the links of those of them that are stages."""
     links = chain.links
+    if any(isinstance(link.module, nn.ModuleList) and not _uniform(link) for link in links):
+        raise Uncertain(
+            f"{links[0].name} … {links[-1].name} are lists of different modules, never called "
+            "themselves"
+        )
     if _repeats_exactly(links):
         _require_one_stream(links[0])
         return tuple(block for link in links for block in _branches(link) or (link,))
@@ -346,6 +374,12 @@ def _blocks_of(chain: Chain) -> tuple[Part, ...]:
     if any(_branches(block) for block in blocks):
         raise Uncertain(f"{blocks[-1].name} and its like hold several branches at once")
     return blocks
+
+
+def _uniform(part: Part) -> bool:
+    """Whether all compound modules of a list are of one kind."""
+    compounds = [child for child in part.parts if child.count > 1]
+    return all(_alike(one, other, part) for one, other in pairwise(compounds))
 
 
 def _at_the_place_of(blocks: Sequence[Part], stage: Part, other: Part) -> tuple[Part, ...]:
@@ -468,7 +502,10 @@ def _plain_chains(root: Part) -> Iterator[Chain]:
     """Rows of single layers, where nothing larger is repeated."""
     for part in _walk(root):
         inner = tuple(child for child in part.parts if child.count)
-        if not _is_flat(part) or _is_head(part, root.layers[-1:]):
+        is_all = part.count == root.count
+        if not _is_flat(part) or (_is_head(part, root.layers[-1:]) and not is_all):
+            continue
+        if any(isinstance(child.module, nn.RNNBase) for child in inner):
             continue
         if not isinstance(part.module, nn.Sequential):
             if not _side_by_side(part, inner):
@@ -482,7 +519,8 @@ def _plain_chains(root: Part) -> Iterator[Chain]:
 
 def _root_groups(root: Part) -> list[Chain]:
     """Of an ``nn.Sequential`` of layers and blocks all of them, but not the head."""
-    if not isinstance(root.module, nn.Sequential):
+    recurrent = any(isinstance(part.module, nn.RNNBase) for part in root.parts)
+    if not isinstance(root.module, nn.Sequential) or recurrent:
         return []
     links = tuple(_groups(root, keep_last=False))
     return [Chain(root, links, root.count)] if links else []
@@ -567,8 +605,9 @@ def _lies_in(name: str, outer: str) -> bool:
     return name == outer or name.startswith(f"{outer}.")
 
 
-def _warn_of_tail(root: Part, last: Part) -> None:
+def _warn_of_tail(root: Part, blocks: tuple[Part, ...]) -> None:
     """Warn where more than a head follows the last block."""
+    last, modules = blocks[-1], [block.module for block in blocks]
     path = [part for part in _walk(root) if _lies_in(last.name, part.name) or part is root]
     later: list[Part] = []
     for part in path:
@@ -578,6 +617,7 @@ def _warn_of_tail(root: Part, last: Part) -> None:
         here = next((key for key in keys if _lies_in(last.name, key)), None)
         if here is not None:
             later += part.parts[keys.index(here) + 1 :]
+    later = [part for part in later if all(part.module is not module for module in modules)]
     stages = [part.name for part in later if not _may_be_head(part, root)]
     if stages:
         warnings.warn(
