@@ -16,10 +16,9 @@ FIELD = "model.name"
 
 
 class Tap(nn.Module):
-    """Passes a stage's output on, with maps as (N, C, H, W) whatever their order was.
+    """Passes a stage's output on, with maps as (N, C, H, W) whatever their order was."""
 
-    The regulariser takes dimension 1 of a map for the features; some networks keep them last.
-    """
+    channels_first = True  # read by the regulariser
 
     def __init__(self, channels: int) -> None:
         super().__init__()

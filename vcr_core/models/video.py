@@ -119,11 +119,16 @@ class S3D(Model):
         return features
 
 
+class Tap(nn.Identity):
+    """Passes maps (N, C, T, H, W) on."""
+
+    channels_first = True  # read by the regulariser
+
+
 class Swin3d(Model):
     """A video Swin transformer (Liu et al., arXiv 2106.13230), tiny.
 
-    Its stages keep channels last; ``taps`` see them as (N, C, T, H, W), where the regulariser
-    expects features in dimension 1.
+    Its stages keep channels last; ``taps`` see them as (N, C, T, H, W).
     """
 
     def __init__(self, in_shape: ClipShape, num_classes: int, *, dropout: float) -> None:
@@ -132,7 +137,7 @@ class Swin3d(Model):
         _fit_channels(self.network, in_shape)
         self.feature_dim = self.network.num_features
         self.network.head = nn.Identity()
-        self.taps = nn.ModuleList(nn.Identity() for _ in range(SWIN_STAGES))
+        self.taps = nn.ModuleList(Tap() for _ in range(SWIN_STAGES))
         self.pool = nn.Sequential(nn.AdaptiveAvgPool3d(1), nn.Flatten())
         self.head = classifier(self.feature_dim, num_classes, dropout)
         self.block_names = block_names("swin3d-t")

@@ -1,26 +1,394 @@
+"""Which axis of a layer's output holds the features, and which the samples of the batch.
+
+    (N, D)                                  vectors
+    (N, T, D), (T, N, D) or (N, C, L)       tokens; tokens, sequence first; signals
+    (N, C, H, W) or (N, H, W, C)            maps, channels first or last
+    (N, C, T, H, W) or (N, T, H, W, C)      video
+
+The shape alone does not tell. What tells is the sizes that the layer's modules state: a norm its
+``normalized_shape`` or ``num_features``, a convolution or a linear layer the widths it takes and
+gives. Which of axis 1 and the last axis has such a size is the answer. Kinds of modules count only
+where sizes do not decide, and only if all of the layer's are of one kind: a linear layer inside a
+block of maps says nothing about the block's output.
+"""
+
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from torch import nn
 
+from vcr_core.errors import FeatureError
+
+LAST = -1  # kind: features on the last axis
+ANY_MAP = 0  # kind: features on axis 1, whatever the number of dimensions
+# other kinds are the number of dimensions for which the features are on axis 1
+
+KINDS: tuple[tuple[type[nn.Module], int], ...] = (
+    (nn.Conv1d, 3),
+    (nn.ConvTranspose1d, 3),
+    (nn.BatchNorm1d, 3),
+    (nn.InstanceNorm1d, 3),
+    (nn.Conv2d, 4),
+    (nn.ConvTranspose2d, 4),
+    (nn.BatchNorm2d, 4),
+    (nn.InstanceNorm2d, 4),
+    (nn.Conv3d, 5),
+    (nn.ConvTranspose3d, 5),
+    (nn.BatchNorm3d, 5),
+    (nn.InstanceNorm3d, 5),
+    (nn.GroupNorm, ANY_MAP),
+    (nn.Linear, LAST),
+    (nn.Bilinear, LAST),
+    (nn.Embedding, LAST),
+    (nn.MultiheadAttention, LAST),
+    (nn.RNNBase, LAST),
+)
+EXACT_LAST = (nn.LayerNorm, nn.RMSNorm)  # subclasses of these normalise maps as well
+SEQUENCE_LAYERS = (
+    nn.TransformerEncoderLayer,
+    nn.TransformerDecoderLayer,
+    nn.TransformerEncoder,
+    nn.TransformerDecoder,
+)
+FLATTENING = (nn.Flatten, nn.AdaptiveAvgPool1d, nn.AdaptiveAvgPool2d, nn.AdaptiveAvgPool3d)
+
 
 class StatedSizes(NamedTuple):
-    widths: tuple[int, ...] = ()
+    """What a layer and its surroundings state about widths; numbers only, made once.
 
+    ``out``       widths of its output: of its own norms, of its last layer, or by its attributes
+    ``inner``     every width stated inside it
+    ``kinds``     of the modules that state them: ``LAST``, ``ANY_MAP`` or a number of dimensions
+    ``before``    what the nearest layer before it gives, with ``before_kinds``
+    ``after``     what the nearest layer after it takes, with ``after_kinds``
+    ``network``   widths of stages that the network states
+    ``orders``    the values of ``batch_first`` inside it
+    ``outer_orders``  those of the nearest module around it that states any, if it states none
+    ``in_sequence``   whether that module is a sequence layer of torch, whose parts share its order
+    ``channels_first``  its own word on maps, if it has an attribute of that name
+    """
 
-class Layout(NamedTuple):
-    feature_axis: int
-    batch_axis: int
+    out: tuple[int, ...] = ()
+    inner: tuple[int, ...] = ()
+    kinds: tuple[int, ...] = ()
+    before: tuple[int, ...] = ()
+    before_kinds: tuple[int, ...] = ()
+    after: tuple[int, ...] = ()
+    after_kinds: tuple[int, ...] = ()
+    network: tuple[int, ...] = ()
+    orders: tuple[bool, ...] = ()
+    outer_orders: tuple[bool, ...] = ()
+    in_sequence: bool = False
+    channels_first: bool | None = None
 
 
 NOTHING_STATED = StatedSizes()
 
 
+class Layout(NamedTuple):
+    """``feature_axis`` from the front, at least 1; ``batch_axis`` 0, or 1 for (T, N, D)."""
+
+    feature_axis: int
+    batch_axis: int
+
+
+class _Widths(NamedTuple):
+    takes: int | None
+    gives: int | None
+    kind: int | None
+    is_norm: bool
+
+
+# ------------------------------------------------------------------ what modules state
+
+
 def stated_sizes(model: nn.Module, name: str) -> StatedSizes:
-    return StatedSizes()
+    """What the module called ``name`` in ``model``, and what is around it, state about widths."""
+    module = model.get_submodule(name)
+    found = list(_stating(module))
+    before, after = _neighbour(model, name, after=False), _neighbour(model, name, after=True)
+    orders = _orders(module)
+    outer, in_sequence = ((), False) if orders else _outer_orders(model, name)
+    return StatedSizes(
+        out=_out_widths(module, found),
+        inner=_unique(width for each in found for width in (each.takes, each.gives)),
+        kinds=_unique(each.kind for each in found),
+        before=_unique([before.gives] if before else []),
+        before_kinds=_unique([before.kind] if before else []),
+        after=_unique([after.takes] if after else []),
+        after_kinds=_unique([after.kind] if after else []),
+        network=_network_widths(model, name),
+        orders=orders,
+        outer_orders=outer,
+        in_sequence=in_sequence,
+        channels_first=getattr(module, "channels_first", None),
+    )
 
 
-def layout_of(shape, stated, *, layer, feature_axis=None, batch_first=None, order_matters=False):
-    axis = len(shape) - 1 if len(shape) < 4 else 1
-    return Layout(axis if feature_axis is None else feature_axis, 1 if batch_first is False else 0)
+def _unique(values: Iterator[int | None] | list[int | None]) -> tuple[int, ...]:
+    return tuple(dict.fromkeys(value for value in values if value is not None))
+
+
+def _stating(module: nn.Module) -> Iterator[_Widths]:
+    """The statements of the modules in ``module``, itself included, in order."""
+    for inner in module.modules():
+        widths = _widths(inner)
+        if widths is not None:
+            yield widths
+
+
+def _widths(module: nn.Module) -> _Widths | None:
+    """What one module states, if it is a layer or a norm; ``None`` of a width not known yet."""
+    if isinstance(module, (nn.RNNBase, nn.MultiheadAttention, nn.Embedding)):
+        return _widths_of_sequence(module)
+    if any(True for child in module.children() for _ in child.parameters()):
+        return None
+    for taken, given in (("in_features", "out_features"), ("in_channels", "out_channels")):
+        if hasattr(module, taken) and hasattr(module, given):
+            takes, gives = _width(getattr(module, taken)), _width(getattr(module, given))
+            return _Widths(takes, gives, _kind(module), False)
+    for stated in ("normalized_shape", "num_features", "num_channels"):
+        if hasattr(module, stated):
+            width = _width(getattr(module, stated))
+            return _Widths(width, width, _kind(module), True)
+    return None
+
+
+def _widths_of_sequence(module: nn.RNNBase | nn.MultiheadAttention | nn.Embedding) -> _Widths:
+    if isinstance(module, nn.Embedding):
+        return _Widths(None, _width(module.embedding_dim), LAST, False)
+    if isinstance(module, nn.MultiheadAttention):
+        return _Widths(_width(module.embed_dim), _width(module.embed_dim), LAST, False)
+    directions = 2 if module.bidirectional else 1
+    given = (module.proj_size or module.hidden_size) * directions
+    return _Widths(_width(module.input_size), _width(given), LAST, False)
+
+
+def _width(value: object) -> int | None:
+    """A stated size as a width: above 1, and known (of a lazy module it is 0)."""
+    if isinstance(value, (tuple, list)):
+        value = value[0] if len(value) == 1 else None
+    return value if isinstance(value, int) and value > 1 else None
+
+
+def _kind(module: nn.Module) -> int | None:
+    if type(module) in EXACT_LAST:
+        return LAST
+    return next((kind for cls, kind in KINDS if isinstance(module, cls)), None)
+
+
+def _out_widths(module: nn.Module, found: list[_Widths]) -> tuple[int, ...]:
+    """The widths that the output may have: stated by the module itself, its norms, its end."""
+    norms = [_widths(child) for child in module.children()]
+    stated = [_width(getattr(module, name, None)) for name in ("out_features", "out_channels")]
+    last = [each.gives for each in found[-1:]]
+    return _unique(stated + [norm.gives for norm in norms if norm and norm.is_norm] + last)
+
+
+def _neighbour(model: nn.Module, name: str, *, after: bool) -> _Widths | None:
+    """The nearest statement before or after the module ``name`` in the order of the tree."""
+    keys = name.split(".")
+    for depth in range(len(keys) - 1, -1, -1):
+        parent = model.get_submodule(".".join(keys[:depth]))
+        names = list(parent._modules)
+        place = names.index(keys[depth])
+        siblings = names[place + 1 :] if after else names[:place][::-1]
+        for sibling in (parent._modules[key] for key in siblings):
+            if sibling is None:
+                continue
+            if after and isinstance(sibling, FLATTENING):
+                return None
+            found = list(_stating(sibling))
+            if found:
+                return found[0] if after else found[-1]
+    return None
+
+
+def _network_widths(model: nn.Module, name: str) -> tuple[int, ...]:
+    """The widths of its stages that the network around ``name`` states."""
+    keys = name.split(".")
+    found: list[int | None] = []
+    for depth in range(len(keys)):
+        part = model.get_submodule(".".join(keys[:depth]))
+        info = getattr(part, "feature_info", None)
+        for entry in getattr(info, "info", info) or ():
+            found.append(_width(entry.get("num_chs") if isinstance(entry, dict) else None))
+        if any(True for _ in part.children()):
+            found.append(_width(getattr(part, "num_features", None)))
+    return _unique(found)
+
+
+def _orders(module: nn.Module) -> tuple[bool, ...]:
+    found = (getattr(inner, "batch_first", None) for inner in module.modules())
+    return tuple(dict.fromkeys(order for order in found if isinstance(order, bool)))
+
+
+def _outer_orders(model: nn.Module, name: str) -> tuple[tuple[bool, ...], bool]:
+    keys = name.split(".")
+    for depth in range(len(keys) - 1, -1, -1):
+        parent = model.get_submodule(".".join(keys[:depth]))
+        orders = _orders(parent)
+        if orders:
+            return orders, isinstance(parent, SEQUENCE_LAYERS)
+    return (), False
+
+
+# ------------------------------------------------------------------ the decision
+
+
+def layout_of(
+    shape: tuple[int, ...],
+    stated: StatedSizes,
+    *,
+    layer: str,
+    feature_axis: int | None = None,
+    batch_first: bool | None = None,
+    order_matters: bool = False,
+) -> Layout:
+    """Which axis of an output of ``shape`` holds the features, and which the batch.
+
+    Args:
+        shape: of the output, 2 to 5 dimensions.
+        stated: what ``stated_sizes`` found for the layer.
+        layer: its name, for the error.
+        feature_axis: the user's word on the axis, from the front or (negative) from the back.
+        batch_first: the user's word on (N, T, D) against (T, N, D).
+        order_matters: whether the answer depends on which axis is the batch: a class token is
+            taken, or tokens are averaged.
+
+    Raises ``FeatureError`` where the stated sizes do not decide, and for a ``feature_axis`` that
+    the shape does not have.
+    """
+    if not 2 <= len(shape) <= 5:
+        raise FeatureError(
+            f"layer {layer!r}: expected features of shape (N, D), (N, T, D) or (N, C, H, W), "
+            f"got {tuple(shape)}: attach to a layer whose output has a feature axis"
+        )
+    given = None if feature_axis is None else _checked(feature_axis, shape, layer)
+    if len(shape) != 3:
+        return Layout(_axis(shape, stated, layer) if given is None else given, 0)
+    if given == 1:
+        if batch_first is False:
+            raise FeatureError(
+                f"layer {layer!r}: got feature_axis={feature_axis} and batch_first=False for shape "
+                f"{tuple(shape)}, which leave no axis for the batch: expected one of the two"
+            )
+        return Layout(1, 0)
+    sequence_first = _sequence_first(shape, stated, layer, batch_first, order_matters)
+    if given is not None or sequence_first:
+        return Layout(2, int(sequence_first))
+    return Layout(_axis(shape, stated, layer), 0)
+
+
+def _checked(feature_axis: int, shape: tuple[int, ...], layer: str) -> int:
+    axis = feature_axis + len(shape) if feature_axis < 0 else feature_axis
+    if isinstance(feature_axis, bool) or not 1 <= axis < len(shape):
+        raise FeatureError(
+            f"layer {layer!r}: expected feature_axis from 1 to {len(shape) - 1}, or negative to "
+            f"count from the back, for shape {tuple(shape)}, got {feature_axis}: "
+            "axis 0 is the batch"
+        )
+    return axis
+
+
+def _sequence_first(
+    shape: tuple[int, ...],
+    stated: StatedSizes,
+    layer: str,
+    batch_first: bool | None,
+    order_matters: bool,
+) -> bool:
+    """Whether an output of three dimensions is (T, N, D)."""
+    if batch_first is not None:
+        return not batch_first
+    orders = stated.orders or (stated.outer_orders if stated.in_sequence else ())
+    if orders == (False,):
+        return True
+    unsure = len(orders) > 1 or (not orders and False in stated.outer_orders)
+    if order_matters and unsure:
+        raise FeatureError(
+            f"layer {layer!r}: output of shape {tuple(shape)} may be (N, T, D) or (T, N, D): its "
+            "modules do not agree in batch_first, or only others than its own state it: "
+            "pass batch_first=True or batch_first=False"
+        )
+    return False
+
+
+def _axis(shape: tuple[int, ...], stated: StatedSizes, layer: str) -> int:
+    """Axis 1 or the last: by kind where all modules are of one, else by the stated sizes."""
+    last = len(shape) - 1
+    if last == 1:
+        return 1
+    if last > 2 and stated.channels_first is not None:
+        return 1 if stated.channels_first else last
+    own = _common_axis(stated.kinds, last)
+    around = None if stated.inner else _common_axis(stated.before_kinds + stated.after_kinds, last)
+    axis = _by_size(shape, stated) if own is None else _by_kind(shape, stated, own)
+    if axis is None:
+        axis = around
+    if axis is None and not (stated.inner or stated.before or stated.after):
+        axis = last if last == 2 else 1  # nothing states anything: the convention
+    if axis is None:
+        raise FeatureError(
+            f"layer {layer!r}: cannot tell which axis of its output of shape {tuple(shape)} holds "
+            f"the features, axis 1 or axis {last}: its modules state the widths "
+            f"{_listed(stated)}: pass feature_axis=1 or feature_axis={last}"
+        )
+    return axis
+
+
+def _by_size(shape: tuple[int, ...], stated: StatedSizes) -> int | None:
+    """The axis whose size is stated; ``None`` where both are, or neither.
+
+    What the layer says of its output comes before what is inside it, and that before what is
+    around it.
+    """
+    last = len(shape) - 1
+    own = (stated.out, stated.inner) if stated.inner else (stated.before,)
+    for sizes in (*own, stated.after, stated.network):
+        on_first, on_last = shape[1] in sizes, shape[last] in sizes
+        if on_first and on_last:
+            return None
+        axis = 1 if on_first else last
+        if on_first != on_last and not _looks_like(shape, last + 1 - axis):
+            return axis
+    return None
+
+
+def _by_kind(shape: tuple[int, ...], stated: StatedSizes, axis: int) -> int | None:
+    """The axis of the kind that all the layer's modules are of, unless the sizes say otherwise.
+
+    A concatenation has a width that nobody states, and then the size of the other axis may be one
+    that is stated by chance. So the layer is taken to turn its output around only where the
+    shape or the next layer says so too.
+    """
+    last = len(shape) - 1
+    other = last + 1 - axis
+    supported = shape[axis] in stated.inner + stated.after + stated.network
+    if supported or shape[other] not in stated.out:
+        return axis
+    wanted_next = _common_axis(stated.after_kinds, last) == other and shape[other] in stated.after
+    if last == 2 or wanted_next or _looks_like(shape, other):
+        return other
+    return axis if _looks_like(shape, axis) else None
+
+
+def _common_axis(kinds: tuple[int, ...], last: int) -> int | None:
+    """The axis on which all of these kinds have the features; ``None`` where they differ."""
+    axes = [last if kind == LAST else 1 for kind in kinds if kind in (LAST, ANY_MAP, last + 1)]
+    return axes[0] if axes and min(axes) == max(axes) else None
+
+
+def _looks_like(shape: tuple[int, ...], axis: int) -> bool:
+    """Whether the maps are square if the features are on ``axis``, and only then."""
+    first, last = shape[-3] == shape[-2], shape[-2] == shape[-1]
+    if len(shape) != 4 or first == last:
+        return False
+    return last if axis == 1 else first
+
+
+def _listed(stated: StatedSizes) -> str:
+    sizes = stated.inner or (stated.before + stated.after)
+    return ", ".join(str(size) for size in sorted(set(sizes))[:8])

@@ -108,7 +108,7 @@ class VCRLayer(nn.Module):
         return layout_of(
             shape,
             NOTHING_STATED,
-            layer="a VCRLayer",
+            layer="VCRLayer",
             feature_axis=self.feature_axis,
             batch_first=self.batch_first,
             order_matters=True,

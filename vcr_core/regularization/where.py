@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from fnmatch import fnmatchcase
 
 from torch import nn
 
 from vcr_core.errors import LayerNotFoundError
+from vcr_core.regularization.blocks import (
+    WRAPPED,
+    Uncertain,
+    find_blocks,
+    outermost,
+    repeated_patterns,
+)
 from vcr_core.regularization.settings import Factor
 
-BLOCK_CLASSES = frozenset(
-    {
-        "BasicBlock",  # ResNet (torchvision, timm)
-        "Bottleneck",
-        "CNBlock",  # ConvNeXt (torchvision)
-        "ConvNeXtBlock",  # ConvNeXt (timm)
-        "EncoderBlock",  # ViT (torchvision)
-        "Block",  # ViT (timm)
-    }
-)
 Layers = str | Sequence[str] | Callable[[str, nn.Module], bool]
 
-ACTIVATED_BY_WEIGHTS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
 MOST_CANDIDATES = 30
 
 
@@ -32,8 +28,9 @@ def resolve_layers(model: nn.Module, layers: Layers) -> tuple[str, ...]:
     Args:
         model: any module.
         layers: ``"blocks"``, ``"last"`` (the last block), a name, an fnmatch pattern such as
-            ``"layer[34].*"``, a sequence of names and patterns, or a function that gets a name and
-            its module and says whether to take it.
+            ``"layer[34].*"`` (of modules that lie inside one another it takes the outer one), a
+            sequence of names and patterns, or a function that gets a name and its module and says
+            whether to take it.
 
     Raises ``LayerNotFoundError``, with the names that there are, where nothing matches.
     """
@@ -89,9 +86,9 @@ def _accepted(model: nn.Module, accept: Callable[[str, nn.Module], bool]) -> tup
 
 
 def _matches(model: nn.Module, names: list[str], pattern: str) -> list[str]:
-    found = (
-        [pattern] if pattern in names else [name for name in names if fnmatchcase(name, pattern)]
-    )
+    if pattern in names:
+        return [pattern]
+    found = outermost(name for name in names if fnmatchcase(name, pattern))
     if not found:
         raise LayerNotFoundError(
             f"no layer of {type(model).__name__} is called {pattern!r}: {_choices(model)}"
@@ -100,42 +97,28 @@ def _matches(model: nn.Module, names: list[str], pattern: str) -> list[str]:
 
 
 def _blocks(model: nn.Module) -> tuple[str, ...]:
-    named = getattr(model, "block_names", None)
+    prefix, inner = "", model
+    while (named := getattr(inner, "block_names", None)) is None or "_orig_mod" in inner._modules:
+        key = next((key for key in WRAPPED if set(inner._modules) == {key}), None)
+        if key is None:
+            break
+        prefix, inner = f"{prefix}{key}.", inner.get_submodule(key)
     if named is not None:
-        return resolve_layers(model, tuple(named))
-    found = tuple(_known_blocks(model)) or tuple(_sequential_blocks(model))
-    if not found:
+        return resolve_layers(model, tuple(prefix + name for name in named))
+    try:
+        return find_blocks(model)
+    except Uncertain as reason:
         raise LayerNotFoundError(
-            f"do not know the blocks of {type(model).__name__}: pass layers=[...] with names, "
-            f"or give the model a block_names tuple; {_choices(model)}"
-        )
-    return found
-
-
-def _known_blocks(model: nn.Module) -> Iterator[str]:
-    return (
-        name for name, module in model.named_modules() if type(module).__name__ in BLOCK_CLASSES
-    )
-
-
-def _sequential_blocks(model: nn.Module) -> Iterator[str]:
-    """In an ``nn.Sequential``: the last module before each next weighted one; the head is left out.
-
-    ``Linear, ReLU, Linear, ReLU, Linear`` has two blocks, which end at the two activations.
-    """
-    if not isinstance(model, nn.Sequential):
-        return
-    end = ""
-    for name, child in model.named_children():
-        starts_a_block = any(isinstance(part, ACTIVATED_BY_WEIGHTS) for part in child.modules())
-        if starts_a_block and end:
-            yield end
-        if starts_a_block or (end and not isinstance(child, (nn.Dropout, nn.Flatten))):
-            end = name
+            f"do not know the blocks of {type(model).__name__} ({reason}): pass layers=[...] with "
+            f"names or patterns, or give the model a block_names tuple; {_choices(model)}"
+        ) from None
 
 
 def _choices(model: nn.Module) -> str:
+    """The names there are; of a large network the patterns that they follow."""
     names = [name for name, _ in model.named_modules() if name]
-    shown = ", ".join(names[:MOST_CANDIDATES]) or "(it has no sub-modules)"
-    more = len(names) - MOST_CANDIDATES
-    return f"its layers are {shown}" + (f" and {more} more" if more > 0 else "")
+    patterns = repeated_patterns(model)
+    if len(names) > MOST_CANDIDATES and patterns:
+        return f"its repeated layers are {', '.join(patterns)}"
+    names = names if len(names) <= MOST_CANDIDATES else [name for name, _ in model.named_children()]
+    return f"its layers are {', '.join(names) or '(it has no sub-modules)'}"
