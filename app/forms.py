@@ -22,6 +22,7 @@ from vcr_core.datasets.catalog import DATASETS, FOLDER
 from vcr_core.datasets.own_images import check_images
 from vcr_core.errors import ConfigError, DataError
 from vcr_core.models.catalog import MODELS
+from vcr_core.regularization.conventions import hint_of_convention
 
 TITLES = {
     "data": "Data",
@@ -69,6 +70,10 @@ def config_form(base: RunConfig, *, key: str, locked: bool = False) -> RunConfig
         problems |= folder_problems(config.data.folder)
     for name, problem in problems.items():
         notes.get(name, st.container()).error(told(problem), icon=":material/error:")
+    settings = config.regularizer
+    weights = settings.variance_weight, settings.covariance_weight
+    if hint := hint_of_convention(*weights, settings.scale):
+        notes["regularizer.scale"].info(told(hint), icon=":material/info:")
     return config if not problems else None
 
 

@@ -56,6 +56,7 @@ def all_tables() -> str:
         ("One layer", _layers(_read("regularizer"))),
         ("Cheaper estimators", _estimators(_read("light_budget"))),
         ("The light budget again", _estimators(_read("light_budget_again"))),
+        ("The gradient of drawn samples", _draws(_read("draw_bias"))),
         ("One all-reduce for every layer, or one for all", _reduces(_read("all_reduce"))),
     ]
     return "\n\n".join(f"### {title}\n\n{table}" for title, table in parts)
@@ -168,6 +169,31 @@ def _estimators(found: Mapping[str, Any]) -> str:
         "Step: time of a training step divided by one without penalty.",
     )
     return table + times.removeprefix("\n")
+
+
+def _draws(found: Mapping[str, Any]) -> str:
+    rows = [
+        (samples, *(_with_range(row[name]) for name in DRAW_COLUMNS))
+        for samples, row in found["by_samples"].items()
+    ]
+    note = (
+        "Covariance term alone, with respect to the weights of a layer with a ReLU of "
+        f"{found['features']} features; {found['draws']} draws from {found['samples']} samples; "
+        f"norms are multiples of that of the gradient over all. Medians of {found['seeds']} seeds "
+        f"(range). {found['machine']['cpu']}, torch {found['machine']['torch']}."
+    )
+    return f"{_table(('samples drawn', *DRAW_COLUMNS.values()), rows)}\n\n{note}"
+
+
+DRAW_COLUMNS = {
+    "norm_of_mean": "norm of the mean gradient",
+    "mean_norm": "mean norm of a gradient",
+    "cosine_of_mean": "cosine of mean and full gradient",
+}
+
+
+def _with_range(row: Mapping[str, float]) -> str:
+    return f"{row['median']:.2f} ({row['low']:.2f} to {row['high']:.2f})"
 
 
 def _reduces(found: Mapping[str, Any]) -> str:

@@ -125,9 +125,9 @@ def _gaps(means: Tensor) -> Tensor:
 
 
 def _mean_over_pairs(values: Tensor) -> Tensor:
-    """The mean of a (K, K) matrix without its diagonal."""
+    """The mean of a (K, K) matrix without its diagonal, which may be larger than all the rest."""
     size = len(values)
-    return (values.sum() - values.diagonal().sum()) / (size * (size - 1))
+    return values.clone().fill_diagonal_(0).sum() / (size * (size - 1))
 
 
 def _wide(features: Tensor) -> Tensor:

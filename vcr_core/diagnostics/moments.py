@@ -72,7 +72,8 @@ def covariance_noise_floor(covariance: Tensor, count: int) -> Tensor:
         raise FeatureError(f"expected a covariance from at least 2 samples, got count={count}")
     size = covariance.shape[0]
     variances = covariance.diagonal()
-    products = variances.sum().square() - variances.square().sum()
+    # each times those before it: (Σ s²)² − Σ s⁴ is all rounding where one feature is much wider
+    products = 2 * (variances[1:] * variances.cumsum(0)[:-1]).sum()
     return products / (size * (size - 1) * (count - 1))
 
 

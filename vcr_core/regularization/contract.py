@@ -9,6 +9,7 @@ A step that fails midway and is tried again is one step: what the failed forward
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from typing import Any, Literal
 
@@ -119,11 +120,11 @@ class ForwardWatch:
             self.marks.append(_Mark(self.layers))
 
     def end(self, module: nn.Module, inputs: Any, output: Any) -> None:
-        """Forward hook, called after an error as well: then there is no output."""
+        """Forward hook, called while an error passes as well: then there is no output."""
         if torch.compiler.is_compiling() or not self.marks:
             return
         mark = self.marks.pop()
-        if output is None:
+        if output is None and sys.exc_info()[0] is not None:
             mark.restore(self.layers)
 
 

@@ -17,6 +17,8 @@ from typing import NamedTuple, get_args
 from vcr_core.errors import ConfigError
 from vcr_core.regularization.options import Scale
 
+VICREG_WEIGHTS = (25, 1)  # of its variance and covariance terms
+
 
 class Weights(NamedTuple):
     """The weight α of the variance term and β of the covariance term."""
@@ -67,5 +69,14 @@ def equivalent_weights(
     )
 
 
-def hint_of_convention(variance_weight, covariance_weight, scale):
-    return None
+def hint_of_convention(
+    variance_weight: float, covariance_weight: float, scale: Scale
+) -> str | None:
+    """A word for whoever types VICReg's 25 : 25 : 1 under another convention, else ``None``."""
+    if scale != "exact" or (variance_weight, covariance_weight) != VICREG_WEIGHTS:
+        return None
+    return (
+        "the weights 25 and 1 look like VICReg's coefficients, but in scale='exact' they mean "
+        "something else: the variance term counts twice and the covariance term 1/(D - 1) as much "
+        "as there; use scale='vicreg' for VICReg's own meaning"
+    )

@@ -8,7 +8,7 @@ from typing import Any, Literal, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from vcr_core.errors import FeatureError, PenaltyNotAddedError
+from vcr_core.errors import PenaltyNotAddedError
 from vcr_core.regularization.axes import Layout, StatedSizes, layout_of
 from vcr_core.regularization.checkpointing import recomputing
 from vcr_core.regularization.compiled import never_traced, traced_identity
@@ -21,6 +21,7 @@ from vcr_core.regularization.function import (
     visited,
 )
 from vcr_core.regularization.layouts import canonical, restored
+from vcr_core.regularization.outputs import features_in, with_features
 from vcr_core.regularization.penalty import Readings
 from vcr_core.regularization.samples import draw_seed
 from vcr_core.regularization.settings import Strength
@@ -130,11 +131,9 @@ class AttachedLayer:
             self.unmeasured = self._excuse(module, output)
             self.ran_without_grad = not torch.is_grad_enabled()
             return None
-        z = first_tensor(output, layer=self.name)
+        z = features_in(output, layer=self.name)
         passed = self._pass(z)
-        if passed is z:
-            return None
-        return passed if output is z else _with_first(output, passed)
+        return None if passed is z else with_features(output, passed)
 
     def __getstate__(self) -> dict[str, Any]:
         """A copied or pickled layer forgets its forwards, and sleeps until its handle wakes it."""
@@ -279,25 +278,3 @@ class AttachedLayer:
                 "added to a loss: add handle.penalty() to it; where that forward was meant to go "
                 "without, call handle.discard() after it, or run it in eval() or no_grad()"
             )
-
-
-def first_tensor(output: Any, *, layer: str) -> Tensor:
-    """A layer's features: its output, or the first element of its output.
-
-    Raises ``FeatureError`` for an output that is neither.
-    """
-    if isinstance(output, Tensor):
-        return output
-    if isinstance(output, (tuple, list)) and output and isinstance(output[0], Tensor):
-        return output[0]
-    raise FeatureError(
-        f"layer {layer!r}: expected a tensor, or a tuple whose first element is one, "
-        f"got {type(output).__name__}: attach to a layer inside it"
-    )
-
-
-def _with_first(output: Any, first: Tensor) -> Any:
-    """A tuple or list with its first element replaced."""
-    if hasattr(output, "_replace"):
-        return output._replace(**{output._fields[0]: first})
-    return type(output)((first, *output[1:]))

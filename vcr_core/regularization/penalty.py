@@ -141,6 +141,8 @@ def penalty_of(
     alpha, beta = exact_weights(weights, options, size, count)
     if host:
         alpha, beta = float(alpha), float(beta)
+    elif isinstance(beta, Tensor):
+        beta = in_type(beta, variances.dtype)  # rounded, it would not cancel in the Gram form
     std = (variances + options.eps).sqrt_()
     excess = (std - options.target_std).clamp_(max=0)
     variance = _number(excess.sum(), host) / -size

@@ -9,17 +9,23 @@ weights; the samples of maps and tokens are counted as ours are. Plain autograd,
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, NamedTuple, Self
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from vcr_core.errors import ConfigError
+from vcr_core.errors import ConfigError, FeatureError, PenaltyNotAddedError
+from vcr_core.regularization.axes import layout_of, stated_sizes
 from vcr_core.regularization.checkpointing import recomputing
-from vcr_core.regularization.options import checked_weight
-from vcr_core.regularization.samples import require_features, to_rows
+from vcr_core.regularization.layouts import canonical
+from vcr_core.regularization.options import checked_seed, checked_weight
+from vcr_core.regularization.outputs import called, features_in, with_features
+from vcr_core.regularization.rival_hooks import RivalHook, Visit, out_of_checkpoints, require_free
+from vcr_core.regularization.samples import draw_seed, require_features, to_rows
 from vcr_core.regularization.terms import (
     covariance_matrix,
     covariance_penalty,
@@ -30,6 +36,7 @@ from vcr_core.regularization.where import Layers, resolve_layers
 
 SKETCHED_DIRECTIONS = 64
 STEPS_APART = 1_000_003  # between the sketches of two seeds
+MOST_PENDING = 64  # forwards of a layer whose penalty nobody asks for
 
 
 def decov(z: Tensor) -> Tensor:
@@ -38,8 +45,8 @@ def decov(z: Tensor) -> Tensor:
     Source: Cogswell et al., "Reducing Overfitting in Deep Networks by Decorrelating
     Representations", arXiv 1511.06068, equation 1.
     """
-    covariance = covariance_matrix(z) * ((z.shape[0] - 1) / z.shape[0])
-    return 0.5 * (covariance.square().sum() - covariance.diagonal().square().sum())
+    count, size = z.shape
+    return 0.5 * size * (size - 1) * (1 - 1 / count) ** 2 * covariance_penalty(z)
 
 
 def spectral_decoupling(logits: Tensor) -> Tensor:
@@ -48,15 +55,20 @@ def spectral_decoupling(logits: Tensor) -> Tensor:
     Source: Pezeshki et al., "Gradient Starvation: A Learning Proclivity in Neural Networks",
     arXiv 2011.09468, section 3.
     """
-    return 0.5 * logits.float().square().sum(dim=-1).mean()
+    return 0.5 * logits.to(statistics_dtype(logits.dtype)).square().sum(dim=-1).mean()
 
 
 def weak_sigreg(z: Tensor, directions: Tensor) -> Tensor:
     """Mean squared distance of the sketched covariance from the identity.
 
     1/K² · ‖Sᵀ C S − I‖_F² with S (D, K) = ``directions`` with orthonormal columns, K ≤ D.
-    Source: "Weak-SIGReg", arXiv 2603.05924 (sketched covariance towards the identity); its exact
-    normaliser is not verified here.
+
+    Source: "Weak-SIGReg", arXiv 2603.05924, after its authors' code (kreasof-ai/sigreg), which has
+    another normaliser. There the penalty is λ · ‖S C Sᵀ − I‖_F: the norm, not its square, and not
+    divided by K²; S holds normal numbers over √D, and is left out where D ≤ 64. No factor alone
+    translates one into the other. With d the norm at hand, a strength s here pulls as hard as
+    λ = 2 s d / K² there; where features have collapsed d is √K, so that λ = 2 s / K^1.5. Of a
+    penalty λ · ‖·‖_F² without K², λ = s / K². Their code also averages over layers; ours sums.
     """
     sketched = z.to(directions.dtype) @ directions
     covariance = covariance_matrix(sketched)
@@ -72,9 +84,28 @@ def vicreg_terms(z: Tensor) -> Tensor:
 
 
 def weight_decay(model: nn.Module) -> Tensor:
-    """½ Σ ‖W‖² over weight matrices and kernels, biases and norms left out."""
-    squares = [p.square().sum() for p in model.parameters() if p.requires_grad and p.ndim > 1]
-    return 0.5 * torch.stack(squares).sum()
+    """½ Σ ‖W‖² over weight matrices and kernels that train, biases and norms left out.
+
+    0 where there are none. In float32 or float64, on the first one's device.
+    """
+    weights = [p for p in model.parameters() if p.requires_grad and p.ndim > 1]
+    if not weights:
+        return torch.zeros(())
+    squares = [p.to(statistics_dtype(p.dtype)).square().sum() for p in weights]
+    return 0.5 * torch.stack([each.to(weights[0].device) for each in squares]).sum()
+
+
+def logits_in(output: Tensor, layer: str) -> Tensor:
+    """Logits (n, K) in a model's output, where every location or token has its own.
+
+    Raises ``FeatureError`` for an output that cannot be logits.
+    """
+    if not output.is_floating_point() or not 1 <= output.ndim <= 5:
+        raise FeatureError(
+            f"{called(layer)}: expected logits of shape (N, K), got {output.dtype} of shape "
+            f"{tuple(output.shape)}: give it a model whose output is the logits"
+        )
+    return output[:, None] if output.ndim == 1 else to_rows(output)
 
 
 class Rival(NamedTuple):
@@ -106,26 +137,49 @@ RIVALS: dict[str, Rival] = {
 
 
 class AttachedRival:
-    """The handle of a rival, with the interface of ``Regularization`` as far as it applies."""
+    """The handle of a rival, with the interface of ``Regularization`` as far as it applies.
 
-    def __init__(
-        self, name: str, model: nn.Module, strength: float, layers: Layers, seed: int
+    A copy or pickle of the model alone is not regularised; copied together, the copy of the handle
+    acts on the copy of the model.
+    """
+
+    _penalty: Tensor | None
+
+    def __init__(  # noqa: PLR0917
+        self,
+        name: str,
+        model: nn.Module,
+        strength: float,
+        layers: Layers,
+        feature_axis: int | None,
+        seed: int,
     ) -> None:
         self.name = name
         self.rival = _known(name)
-        self._model = model
-        self._pending: list[Tensor] = []
-        self._penalty: Tensor | None = None
-        self._seed = seed
-        self._generator = torch.Generator().manual_seed(seed)
+        self._seed = checked_seed(seed)
+        self._generator = torch.Generator().manual_seed(self._seed)
         self.set_strength(strength)
         places: dict[str, Sequence[str]] = {"output": ("",), "weights": (), "nowhere": ()}
         found = places.get(self.rival.place)
         self.layer_names = tuple(resolve_layers(model, layers) if found is None else found)
-        self._hooks = [
-            model.get_submodule(layer).register_forward_hook(self._hook)
-            for layer in self.layer_names
+        modules = {layer: model.get_submodule(layer) for layer in self.layer_names}
+        for layer, module in modules.items():
+            require_free(module, name, layer)
+        self._model = model
+        self._feature_axis = feature_axis
+        self._stated = {layer: stated_sizes(model, layer) for layer in modules if layer}
+        self._layer_hooks = {layer: RivalHook(name) for layer in self.layer_names}
+        self._before, self._after = RivalHook(name), RivalHook(name)
+        self._handles = [
+            modules[layer].register_forward_hook(hook) for layer, hook in self._layer_hooks.items()
         ]
+        if self.layer_names:
+            self._handles += [
+                model.register_forward_pre_hook(self._before),
+                model.register_forward_hook(self._after, always_call=True),
+            ]
+        self._forget()
+        self._link()
 
     def set_strength(self, strength: float) -> None:
         """Change the factor on the penalty, or the share that dropout drops."""
@@ -137,23 +191,35 @@ class AttachedRival:
 
     def begin_step(self, step: int) -> None:
         """Let the sketches of a step depend on the seed and the step alone."""
-        self._generator.manual_seed(self._seed * STEPS_APART + step)
+        number = self._seed * STEPS_APART + step
+        self._generator.manual_seed(number if number < 2**63 else draw_seed(self._seed, step))
 
     def penalty(self) -> Tensor:
-        """Strength times the penalty of all training forwards since the last call."""
+        """Strength times the penalty of all training forwards since the last call.
+
+        A plain zero where there is none. Raises ``PenaltyNotAddedError`` at the forward after one
+        whose penalty joined no loss.
+        """
         if self.rival.place == "weights" and self.strength > 0:
             return self.strength * weight_decay(self._model)
         if self._pending:
-            self._penalty = torch.stack(self._pending).sum()
-            self._pending = []
-        idle = self._penalty is None or self.strength == 0
-        return torch.zeros(()) if idle else self._penalty  # type: ignore[return-value]
+            device = self._pending[0].device
+            self._penalty = torch.stack([each.to(device) for each in self._pending]).sum()
+            self._pending.clear()
+        if self._penalty is None or self.strength == 0:
+            return torch.zeros(())
+        return self._penalty
+
+    def discard(self) -> None:
+        """Forget the forwards so far: their penalty is meant to join no loss."""
+        self._forget()
 
     def remove(self) -> None:
         """Take the rival off the model."""
-        for hook in self._hooks:
-            hook.remove()
-        self._hooks, self._pending, self._penalty = [], [], None
+        for handle in self._handles:
+            handle.remove()
+        self._handles = []
+        self._forget()
 
     def __enter__(self) -> Self:
         return self
@@ -161,26 +227,107 @@ class AttachedRival:
     def __exit__(self, *_: object) -> None:
         self.remove()
 
-    def _hook(self, module: nn.Module, args: Any, output: Tensor) -> Tensor | None:
-        if not (module.training and torch.is_grad_enabled() and self.strength > 0):
+    def __copy__(self) -> Self:
+        return self  # a second handle on the same hooks would count every forward twice
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"_pending": [], "_penalty": None, "_visits": {}, "_starts": []}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._link()
+
+    def _link(self) -> None:
+        for layer, hook in self._layer_hooks.items():
+            hook.act = partial(self._hook, layer)
+        self._before.act, self._after.act = self._begin, self._end
+
+    def _forget(self) -> None:
+        self._pending: list[Tensor] = []
+        self._penalty = None
+        self._visits: dict[str, Visit] = {}
+        self._starts: list[tuple[int, Tensor | None]] = []
+        self._hidden: set[str] = set()
+
+    def _begin(self, *_: Any) -> None:
+        """A forward of the model begins."""
+        sketches = self.rival.place == "sketch" and not torch.compiler.is_compiling()
+        state = self._generator.get_state() if sketches else None
+        self._starts.append((len(self._pending), state))
+
+    def _end(self, _: nn.Module, __: Any, output: Any) -> None:
+        """It ends. Where it failed, what its layers have noted is no part of the next attempt."""
+        if not self._starts:
+            return
+        count, state = self._starts.pop()
+        if output is None and sys.exc_info()[0] is not None and not recomputing():
+            del self._pending[count:]
+            if state is not None:
+                self._generator.set_state(state)
+
+    def _hook(self, layer: str, module: nn.Module, args: Any, output: Any) -> Any:
+        if not (module.training and self.strength > 0):
             return None
         if self.rival.place == "dropout":
-            return functional.dropout(output, self.strength)
-        if not recomputing():
-            self._pending.append(self.strength * self._value(output))
+            z = features_in(output, layer=layer)
+            return with_features(output, functional.dropout(z, self.strength))
+        if not torch.is_grad_enabled():
+            self._hidden.add(layer)
+            return None
+        if recomputing():
+            self._require_seen(layer)
+            return None
+        self._hidden.discard(layer)
+        self._note(layer, features_in(output, layer=layer))
         return None
 
-    def _value(self, output: Tensor) -> Tensor:
-        with torch.autocast(output.device.type, enabled=False):
+    def _note(self, layer: str, z: Tensor) -> None:
+        if not z.requires_grad:
+            return
+        self._require_previous_penalty(layer)
+        with out_of_checkpoints():
+            penalty = self.strength * self._value(z, layer)
+        self._pending.append(penalty)
+        if not torch.compiler.is_compiling():
+            self._visits[layer] = Visit(z, penalty)
+
+    def _require_seen(self, layer: str) -> None:
+        if layer in self._hidden:
+            raise RuntimeError(
+                f"{called(layer)} ran under torch.utils.checkpoint(use_reentrant=True), which "
+                f"hides the penalty of {self.name!r} from the loss: use use_reentrant=False"
+            )
+
+    def _require_previous_penalty(self, layer: str) -> None:
+        last = self._visits.get(layer)
+        most = MOST_PENDING * len(self.layer_names)
+        if (last is not None and last.lost) or len(self._pending) >= most:
+            self._forget()
+            raise PenaltyNotAddedError(
+                f"{called(layer)}: the penalty of {self.name!r} at the previous training forward "
+                "was never added to a loss: add penalty() to it; where that forward was meant to "
+                "go without, call discard() after it, or run it in eval() or no_grad()"
+            )
+
+    def _value(self, z: Tensor, layer: str) -> Tensor:
+        with torch.autocast(z.device.type, enabled=False):
             if self.rival.place == "output":
-                return spectral_decoupling(output)
-            require_features(output)
-            rows = to_rows(output)
+                return spectral_decoupling(logits_in(z, layer))
+            rows = self._rows(z, layer)
             rows = rows.to(statistics_dtype(rows.dtype))
             if self.rival.place == "sketch":
                 return weak_sigreg(rows, self._directions(rows))
             value: Tensor = self.rival.penalty(rows)
             return value
+
+    def _rows(self, z: Tensor, layer: str) -> Tensor:
+        """The samples of a layer's features, (n, D)."""
+        layout = layout_of(
+            tuple(z.shape), self._stated[layer], layer=layer, feature_axis=self._feature_axis
+        )
+        features = canonical(z, layout._replace(batch_axis=0))
+        require_features(features, layer=layer)
+        return to_rows(features)
 
     def _directions(self, rows: Tensor) -> Tensor:
         size = rows.shape[1]
@@ -195,6 +342,7 @@ def attach_rival(
     *,
     strength: float,
     layers: Layers = "blocks",
+    feature_axis: int | None = None,
     seed: int = 0,
 ) -> AttachedRival:
     """Regularise ``model`` by the rival ``name`` of ``RIVALS``.
@@ -204,11 +352,13 @@ def attach_rival(
         model: any module; for "spectral-decoupling" its output is taken as the logits.
         strength: factor on the rival's penalty; for "dropout" the share that is dropped.
         layers: where the rivals that act on features act, as in ``attach``.
-        seed: of the generator that draws sketches.
+        feature_axis: the axis of the layers' outputs that holds the features, as in ``attach``.
+        seed: of the generator that draws sketches, below 2⁶⁴.
 
-    Raises ``ConfigError`` for a rival that does not exist or a strength that is negative.
+    Raises ``ConfigError`` for a rival that does not exist, a strength that is negative, or one that
+    is attached there already, and ``LayerNotFoundError`` for layers that the model does not have.
     """
-    return AttachedRival(name, model, strength, layers, seed)
+    return AttachedRival(name, model, strength, layers, feature_axis, seed)
 
 
 def _known(name: str) -> Rival:
