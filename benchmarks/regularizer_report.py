@@ -16,6 +16,8 @@ from typing import Any
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "docs" / "results"
+GPU_RESULTS = RESULTS / "gpu"
+NEVER_ON_A_GPU = "Nothing here was ever measured on a GPU."
 PAGE = ROOT / "docs" / "cost.md"
 BEGIN = "<!-- measured:begin -->"
 END = "<!-- measured:end -->"
@@ -58,6 +60,7 @@ def all_tables() -> str:
         ("The light budget again", _estimators(_read("light_budget_again"))),
         ("The gradient of drawn samples", _draws(_read("draw_bias"))),
         ("One all-reduce for every layer, or one for all", _reduces(_read("all_reduce"))),
+        ("On a GPU", _on_gpu(GPU_RESULTS)),
     ]
     return "\n\n".join(f"### {title}\n\n{table}" for title, table in parts)
 
@@ -208,6 +211,47 @@ def _reduces(found: Mapping[str, Any]) -> str:
     head = ("network", "layers", "one each, ms", "one for all, ms")
     note = f"Medians of {next(iter(found['networks'].values()))['trials']}; two gloo processes."
     return _table(head, rows) + _measured(found, note)
+
+
+def _on_gpu(folder: Path) -> str:
+    """What the files of ``gpu.py`` hold, or that there are none."""
+    files = sorted(folder.glob("*.json"))
+    if not files:
+        return f"{NEVER_ON_A_GPU} `python benchmarks/gpu.py` measures all of this there, and more."
+    return "\n\n".join(_gpu_part(path.stem, json.loads(path.read_text("utf-8"))) for path in files)
+
+
+def _gpu_part(name: str, found: Mapping[str, Any]) -> str:
+    """A part's rows, every number of them in a column of its own."""
+    if name == "layers":
+        return _layers({**found, "cases": list(found["rows"].values())})
+    if name == "networks":
+        return _networks({**found, "networks": list(found["rows"].values())})
+    rows = {label: _flat(row) for label, row in found["rows"].items()}
+    columns = list(dict.fromkeys(key for row in rows.values() for key in row))
+    cells = [(label, *(_cell(row.get(key)) for key in columns)) for label, row in rows.items()]
+    settings = [
+        f"{key.replace('_', ' ')} {value}"
+        for key, value in found.items()
+        if key not in ("rows", "machine", "date")
+    ]
+    note = ", ".join([found["date"], *settings])
+    return _table((name, *columns), cells) + _measured(found, f"{note}.")
+
+
+def _flat(row: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Tables in a row as ``outer, inner``."""
+    flat: dict[str, Any] = {}
+    for key, value in row.items():
+        name = f"{prefix}{key.replace('_', ' ')}"
+        flat |= _flat(value, f"{name}, ") if isinstance(value, dict) else {name: value}
+    return flat
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.3g}" if abs(value) < 100 else f"{value:.0f}"
+    return "" if value is None else str(value)
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
