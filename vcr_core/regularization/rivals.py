@@ -145,10 +145,11 @@ class AttachedRival:
 
     _penalty: Tensor | None
 
-    def __init__(  # noqa: PLR0917
+    def __init__(
         self,
         name: str,
         model: nn.Module,
+        *,
         strength: float,
         layers: Layers,
         feature_axis: int | None,
@@ -358,7 +359,9 @@ def attach_rival(
     Raises ``ConfigError`` for a rival that does not exist, a strength that is negative, or one that
     is attached there already, and ``LayerNotFoundError`` for layers that the model does not have.
     """
-    return AttachedRival(name, model, strength, layers, feature_axis, seed)
+    return AttachedRival(
+        name, model, strength=strength, layers=layers, feature_axis=feature_axis, seed=seed
+    )
 
 
 def _known(name: str) -> Rival:
