@@ -106,32 +106,6 @@ def test_alpha_req_is_numpys_slope_and_nothing_on_a_line() -> None:
     assert torch.isnan(diagnostics.alpha_req(torch.ones(4, 4)))
 
 
-# -------------------------------------------------------------------- similarity
-
-
-@pytest.mark.parametrize("count", [50, 8])
-def test_cka_is_the_alignment_of_centred_kernels(count: int) -> None:
-    x, y = torch.randn(count, 10).double(), torch.randn(count, 16).double()
-    centring = np.eye(count) - 1 / count
-    k, m = (centring @ (z @ z.T).numpy() @ centring for z in (x, y))
-    expected = np.trace(k @ m) / np.sqrt(np.trace(k @ k) * np.trace(m @ m))
-    assert float(diagnostics.linear_cka(x, y)) == pytest.approx(expected, rel=1e-9)
-
-
-def test_cka_is_one_for_a_rotation_and_small_for_strangers() -> None:
-    draws = torch.Generator().manual_seed(0)
-    x, stranger = torch.randn(2, 2000, 6, generator=draws).double()
-    rotation = torch.linalg.qr(torch.randn(6, 6, generator=draws).double()).Q
-    assert float(diagnostics.linear_cka(x, 3 * x @ rotation + 5)) == pytest.approx(1.0)
-    assert float(diagnostics.linear_cka(x, stranger)) < 0.02
-    assert float(diagnostics.linear_cka(x, torch.ones(2000, 3))) == 0.0
-
-
-def test_cka_of_other_images_is_refused() -> None:
-    with pytest.raises(FeatureError, match="of the same N >= 2 images"):
-        diagnostics.linear_cka(torch.randn(5, 2), torch.randn(6, 2))
-
-
 # ------------------------------------------------------------------------- trust
 
 

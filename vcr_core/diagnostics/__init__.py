@@ -25,7 +25,7 @@ from vcr_core.diagnostics.moments import (
     std,
     std_quantiles,
 )
-from vcr_core.diagnostics.similarity import linear_cka
+from vcr_core.diagnostics.similarity import CkaNull, cka_null, linear_cka
 from vcr_core.diagnostics.spectrum import (
     alpha_req,
     effective_rank,
@@ -40,10 +40,12 @@ from vcr_core.diagnostics.trust import (
 )
 
 __all__ = [
+    "CkaNull",
     "active_hinge_share",
     "alpha_req",
     "auroc",
     "cdnv",
+    "cka_null",
     "class_means",
     "correlation",
     "covariance_noise_floor",

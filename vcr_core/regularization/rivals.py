@@ -279,6 +279,7 @@ class AttachedRival:
             self._require_seen(layer)
             return None
         self._hidden.discard(layer)
+        self._penalty = None  # what was asked for belongs to an earlier step
         self._note(layer, features_in(output, layer=layer))
         return None
 
