@@ -152,11 +152,12 @@ class Chain:
     parent: Part
     links: tuple[Part, ...]
     count: int
+    is_plain: bool = False  # a row of single layers
 
     @classmethod
-    def of(cls, parent: Part, links: Sequence[Part]) -> Chain:
+    def of(cls, parent: Part, links: Sequence[Part], *, is_plain: bool = False) -> Chain:
         """The chain of these links."""
-        return cls(parent, tuple(links), sum(link.count for link in links))
+        return cls(parent, tuple(links), sum(link.count for link in links), is_plain)
 
 
 def find_blocks(model: nn.Module) -> tuple[str, ...]:
@@ -166,8 +167,9 @@ def find_blocks(model: nn.Module) -> tuple[str, ...]:
     ``Uncertain``, with the reason, where the structure has no single reading.
     """
     root = part_of(model)
-    blocks = _as_stated(root, _unique(_blocks_of(_trunk(root))))
-    _warn_of_tail(root, blocks)
+    found = _unique(_blocks_of(_trunk(root)))
+    blocks = _as_stated(root, found)
+    _warn_of_tail(root, blocks, left_out=found[len(blocks) :])
     return tuple(block.name for block in blocks)
 
 
@@ -191,6 +193,10 @@ def _trunk(root: Part) -> Chain:
     stated = [chain for chain in chains if _is_stated(root, chain)]
     chains = stated if len(stated) == 1 else chains
     main = max(chains, key=lambda chain: chain.count)
+    heads = sum(part.count for part in root.parts if _is_head(part, root.layers[-1:]))
+    rest = root.count - main.count - (heads if heads < root.count else 0)
+    if rest > 2 * main.count or (main.is_plain and rest >= main.count):
+        raise Uncertain(f"{_named(main)} are repeated, but are a small part of it")
     for other in chains:
         if other is not main and 2 * other.count > main.count:
             raise Uncertain(
@@ -264,6 +270,8 @@ def _lists_modules(part: Part) -> bool:
 
 def _is_head(part: Part, final: tuple[nn.Module, ...]) -> bool:
     """A classifier, or an auxiliary one: ends in as many classes as the network does."""
+    if not part.layers:
+        return False
     classes = {width_out(layer) for layer in final if isinstance(layer, nn.Linear)}
     last = part.layers[-1]
     ends_in_classes = isinstance(last, nn.Linear) and width_out(last) in classes
@@ -509,12 +517,12 @@ def _plain_chains(root: Part) -> Iterator[Chain]:
             continue
         if not isinstance(part.module, nn.Sequential):
             if not _side_by_side(part, inner):
-                yield Chain.of(part, inner)
+                yield Chain.of(part, inner, is_plain=True)
         elif all(child.parts for child in inner):
-            yield Chain.of(part, inner)
+            yield Chain.of(part, inner, is_plain=True)
         else:
             keep_last = part.layers[-1] is not root.layers[-1]
-            yield Chain(part, tuple(_groups(part, keep_last=keep_last)), part.count)
+            yield Chain(part, tuple(_groups(part, keep_last=keep_last)), part.count, is_plain=True)
 
 
 def _root_groups(root: Part) -> list[Chain]:
@@ -605,7 +613,7 @@ def _lies_in(name: str, outer: str) -> bool:
     return name == outer or name.startswith(f"{outer}.")
 
 
-def _warn_of_tail(root: Part, blocks: tuple[Part, ...]) -> None:
+def _warn_of_tail(root: Part, blocks: Sequence[Part], *, left_out: Sequence[Part]) -> None:
     """Warn where more than a head follows the last block."""
     last, modules = blocks[-1], [block.module for block in blocks]
     path = [part for part in _walk(root) if _lies_in(last.name, part.name) or part is root]
@@ -618,7 +626,11 @@ def _warn_of_tail(root: Part, blocks: tuple[Part, ...]) -> None:
         if here is not None:
             later += part.parts[keys.index(here) + 1 :]
     later = [part for part in later if all(part.module is not module for module in modules)]
-    stages = [part.name for part in later if not _may_be_head(part, root)]
+    stages = [
+        part.name
+        for part in later
+        if not _may_be_head(part, root, last) or any(_lies_in(x.name, part.name) for x in left_out)
+    ]
     if stages:
         warnings.warn(
             f"after {last.name}, the last block, {type(root.module).__name__} has "
@@ -629,8 +641,10 @@ def _warn_of_tail(root: Part, blocks: tuple[Part, ...]) -> None:
         )
 
 
-def _may_be_head(part: Part, root: Part) -> bool:
-    if part.count <= MOST_HEAD_LAYERS or _is_head(part, root.layers[-1:]):
+def _may_be_head(part: Part, root: Part, block: Part) -> bool:
+    """Whether ``part`` has fewer layers than a block, is a classifier, or a few linear layers."""
+    most = min(MOST_HEAD_LAYERS, max(block.count - 1, 1)) if block.count else MOST_HEAD_LAYERS
+    if part.count <= most or _is_head(part, root.layers[-1:]):
         return True
     is_row = isinstance(part.module, nn.Sequential)
     return _is_flat(part) and (
