@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import runpy
 import warnings
@@ -278,6 +279,12 @@ def test_blocks_of_timms_models(name: str, count: int, last: str) -> None:
     with torch.device("meta"):
         found = blocks(timm.create_model(name))
     assert (len(found), found[-1]) == (count, last)
+
+
+def test_the_zoos_page_says_what_its_result_file_says() -> None:
+    zoo: dict[str, Any] = runpy.run_path(str(ZOO / "zoo.py"))
+    result = json.loads(zoo["RESULT"].read_text(encoding="utf-8"))
+    assert zoo["table"](result) in zoo["PAGE"].read_text(encoding="utf-8")
 
 
 @pytest.mark.slow

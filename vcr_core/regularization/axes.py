@@ -20,6 +20,7 @@ from typing import NamedTuple
 from torch import nn
 
 from vcr_core.errors import FeatureError
+from vcr_core.regularization.tree import CONTAINERS
 
 LAST = -1  # kind: features on the last axis
 ANY_MAP = 0  # kind: features on axis 1, whatever the number of dimensions
@@ -54,7 +55,6 @@ SEQUENCE_LAYERS = (
     nn.TransformerDecoder,
 )
 STATING_ORDER = (nn.MultiheadAttention, nn.RNNBase)
-CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict)
 FLATTENING = (nn.Flatten, nn.AdaptiveAvgPool1d, nn.AdaptiveAvgPool2d, nn.AdaptiveAvgPool3d)
 
 
