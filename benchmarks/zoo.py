@@ -161,7 +161,8 @@ def _axes(model: nn.Module, names: tuple[str, ...], one: Shapes, other: Shapes) 
     counts: Counter[str] = Counter()
     for name in names:
         shapes = [run[name] for run in (one, other) if name in run]
-        truth = axis_that_stays(*shapes) if len(shapes) == 2 else _axis_stated(model, shapes)
+        truth = axis_that_stays(*shapes) if len(shapes) == 2 else None
+        truth = _axis_stated(model, shapes) if truth is None else truth
         if truth is None:
             counts["not_judged"] += len(shapes)
             continue
@@ -172,7 +173,7 @@ def _axes(model: nn.Module, names: tuple[str, ...], one: Shapes, other: Shapes) 
 
 
 def _axis_stated(model: nn.Module, shapes: list[tuple[int, ...]]) -> int | None:
-    """Of a model that takes one size only, the axis that is as wide as timm says a stage is."""
+    """Where the picture's size does not tell, the axis that is as wide as timm says a stage is."""
     widths = {info["num_chs"] for info in getattr(model, "feature_info", None) or ()}
     axes = {axis for shape in shapes for axis in range(1, len(shape)) if shape[axis] in widths}
     return axes.pop() if len(axes) == 1 else None

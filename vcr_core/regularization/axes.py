@@ -20,9 +20,11 @@ from typing import NamedTuple
 from torch import nn
 
 from vcr_core.errors import FeatureError
+from vcr_core.regularization.tree import CONTAINERS
 
 LAST = -1  # kind: features on the last axis
 ANY_MAP = 0  # kind: features on axis 1, whatever the number of dimensions
+UNKNOWN = -2  # kind: of a norm that may be of either
 # other kinds are the number of dimensions for which the features are on axis 1
 
 KINDS: tuple[tuple[type[nn.Module], int], ...] = (
@@ -52,6 +54,7 @@ SEQUENCE_LAYERS = (
     nn.TransformerEncoder,
     nn.TransformerDecoder,
 )
+STATING_ORDER = (nn.MultiheadAttention, nn.RNNBase)
 FLATTENING = (nn.Flatten, nn.AdaptiveAvgPool1d, nn.AdaptiveAvgPool2d, nn.AdaptiveAvgPool3d)
 
 
@@ -60,7 +63,8 @@ class StatedSizes(NamedTuple):
 
     ``out``       widths of its output: of its own norms, of its last layer, or by its attributes
     ``inner``     every width stated inside it
-    ``kinds``     of the modules that state them: ``LAST``, ``ANY_MAP`` or a number of dimensions
+    ``kinds``     of the modules that state them: ``LAST``, ``ANY_MAP``, ``UNKNOWN``, or the number
+                  of dimensions for which the features are on axis 1
     ``before``    what the nearest layer before it gives, with ``before_kinds``
     ``after``     what the nearest layer after it takes, with ``after_kinds``
     ``network``   widths of stages that the network states
@@ -152,7 +156,8 @@ def _widths(module: nn.Module) -> _Widths | None:
     for stated in ("normalized_shape", "num_features", "num_channels"):
         if hasattr(module, stated):
             width = _width(getattr(module, stated))
-            return _Widths(width, width, _kind(module), True)
+            kind = _kind(module)
+            return _Widths(width, width, UNKNOWN if kind is None else kind, True)
     return None
 
 
@@ -189,7 +194,7 @@ def _out_widths(module: nn.Module, found: list[_Widths]) -> tuple[int, ...]:
 
 def _neighbour(model: nn.Module, name: str, *, after: bool) -> _Widths | None:
     """The nearest statement before or after the module ``name`` in the order of the tree."""
-    keys = name.split(".")
+    keys = name.split(".") if name else []
     for depth in range(len(keys) - 1, -1, -1):
         parent = model.get_submodule(".".join(keys[:depth]))
         names = list(parent._modules)
@@ -213,16 +218,28 @@ def _network_widths(model: nn.Module, name: str) -> tuple[int, ...]:
     for depth in range(len(keys)):
         part = model.get_submodule(".".join(keys[:depth]))
         info = getattr(part, "feature_info", None)
-        for entry in getattr(info, "info", info) or ():
-            found.append(_width(entry.get("num_chs") if isinstance(entry, dict) else None))
+        info = getattr(info, "info", info)
+        stages = info if isinstance(info, (list, tuple)) else ()
+        found += [_width(stage.get("num_chs")) for stage in stages if isinstance(stage, dict)]
         if any(True for _ in part.children()):
             found.append(_width(getattr(part, "num_features", None)))
     return _unique(found)
 
 
 def _orders(module: nn.Module) -> tuple[bool, ...]:
-    found = (getattr(inner, "batch_first", None) for inner in module.modules())
-    return tuple(dict.fromkeys(order for order in found if isinstance(order, bool)))
+    return tuple(dict.fromkeys(_walk_orders(module)))
+
+
+def _walk_orders(module: nn.Module) -> Iterator[bool]:
+    """The values of ``batch_first`` in ``module``; of siblings of one class the first speaks."""
+    order = module.__dict__.get("batch_first")
+    if isinstance(order, bool):
+        yield order
+    seen: set[type[nn.Module]] = set()
+    for child in module.children():
+        if type(child) not in seen or isinstance(child, STATING_ORDER + CONTAINERS):
+            seen.add(type(child))
+            yield from _walk_orders(child)
 
 
 def _outer_orders(model: nn.Module, name: str) -> tuple[tuple[bool, ...], bool]:
@@ -324,10 +341,9 @@ def _axis(shape: tuple[int, ...], stated: StatedSizes, layer: str) -> int:
     if last > 2 and stated.channels_first is not None:
         return 1 if stated.channels_first else last
     own = _common_axis(stated.kinds, last)
-    around = None if stated.inner else _common_axis(stated.before_kinds + stated.after_kinds, last)
     axis = _by_size(shape, stated) if own is None else _by_kind(shape, stated, own)
-    if axis is None:
-        axis = around
+    if axis is None and not _have_kinds(stated.kinds, last):
+        axis = _by_neighbours(shape, stated)
     if axis is None and not (stated.inner or stated.before or stated.after):
         axis = last if last == 2 else 1  # nothing states anything: the convention
     if axis is None:
@@ -346,10 +362,11 @@ def _by_size(shape: tuple[int, ...], stated: StatedSizes) -> int | None:
     around it.
     """
     last = len(shape) - 1
-    own = (stated.out, stated.inner) if stated.inner else (stated.before,)
-    for sizes in (*own, stated.after, stated.network):
+    around = stated.before + stated.after
+    tiers = (stated.out, stated.inner, stated.after) if stated.inner else (around,)
+    for sizes in (*tiers, stated.network):
         on_first, on_last = shape[1] in sizes, shape[last] in sizes
-        if on_first and on_last:
+        if on_first and on_last and sizes is not stated.inner:
             return None
         axis = 1 if on_first else last
         if on_first != on_last and not _looks_like(shape, last + 1 - axis):
@@ -366,19 +383,50 @@ def _by_kind(shape: tuple[int, ...], stated: StatedSizes, axis: int) -> int | No
     """
     last = len(shape) - 1
     other = last + 1 - axis
-    supported = shape[axis] in stated.inner + stated.after + stated.network
-    if supported or shape[other] not in stated.out:
+    if shape[1] == shape[last]:
+        before = _common_axis(stated.before_kinds, last)
+        return axis if before in (None, axis) or last == 2 else None
+    if shape[other] not in stated.out:
+        stated_at_all = shape[axis] in stated.inner + stated.after + stated.network
+        return axis if axis == 1 or stated_at_all else None
+    if shape[axis] in stated.out:
         return axis
+    supported = shape[axis] in stated.inner + stated.after
     wanted_next = _common_axis(stated.after_kinds, last) == other and shape[other] in stated.after
-    if last == 2 or wanted_next or _looks_like(shape, other):
+    if _looks_like(shape, other) or (not supported and (last == 2 or wanted_next)):
         return other
-    return axis if _looks_like(shape, axis) else None
+    return axis if supported or _looks_like(shape, axis) else None
+
+
+def _by_neighbours(shape: tuple[int, ...], stated: StatedSizes) -> int | None:
+    """For a layer without a kind of its own, where sizes do not tell: the kind of its neighbours.
+
+    Outputs that nobody states the size of may be maps between convolutions (a ReLU that is used
+    several times), but between linear layers they may as well be scores of attention.
+    """
+    last = len(shape) - 1
+    unclear = stated.after and not _have_kinds(stated.after_kinds, last)
+    if unclear or not _have_kinds(stated.before_kinds, last):
+        return None
+    axis = _common_axis(stated.before_kinds + stated.after_kinds, last)
+    if shape[1] == shape[last]:
+        around = stated.before + stated.after + stated.inner
+        return axis if shape[1] in around else None
+    sizes = stated.inner + stated.before + stated.after
+    named = shape[1] in sizes or shape[last] in sizes
+    return 1 if axis == 1 and last > 2 and not named and not _looks_like(shape, last) else None
+
+
+def _have_kinds(kinds: tuple[int, ...], last: int) -> bool:
+    """Whether any of the kinds says something about outputs of this many dimensions."""
+    return any(kind in (LAST, ANY_MAP, last + 1) for kind in kinds)
 
 
 def _common_axis(kinds: tuple[int, ...], last: int) -> int | None:
     """The axis on which all of these kinds have the features; ``None`` where they differ."""
     axes = [last if kind == LAST else 1 for kind in kinds if kind in (LAST, ANY_MAP, last + 1)]
-    return axes[0] if axes and min(axes) == max(axes) else None
+    unknown = UNKNOWN in kinds and last > 2  # norms of tokens have no other variety
+    return axes[0] if axes and not unknown and min(axes) == max(axes) else None
 
 
 def _looks_like(shape: tuple[int, ...], axis: int) -> bool:

@@ -14,13 +14,22 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from functools import cached_property
 from itertools import pairwise
 
 from torch import nn
-from torch.nn.parameter import UninitializedParameter
 
-CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict)
+from vcr_core.regularization.tree import (
+    Part,
+    lies_in,
+    owns_parameters,
+    part_of,
+    shape_of,
+    walk,
+    width_in,
+    width_out,
+    without_digits,
+)
+
 WRAPPED = ("_orig_mod", "module")  # where torch.compile and data parallelism keep the model
 MOST_HEAD_LAYERS = 3  # more layers than that after the last block are no head any more
 MOST_PATTERNS = 8
@@ -28,118 +37,6 @@ MOST_PATTERNS = 8
 
 class Uncertain(Exception):  # noqa: N818  (an answer, not an error: the caller words the error)
     """The structure allows more than one reading, or none; says why."""
-
-
-@dataclass(frozen=True)
-class Part:
-    """A module with its place in the tree; ``parts`` are its children that have parameters."""
-
-    name: str
-    module: nn.Module
-    parts: tuple[Part, ...]
-    owns_layer: bool
-
-    @property
-    def key(self) -> str:
-        """Its name in its parent."""
-        return self.name.rpartition(".")[2]
-
-    @cached_property
-    def layers(self) -> tuple[nn.Module, ...]:
-        """The modules in it, itself included, that own a weight matrix, in order."""
-        own = (self.module,) if self.owns_layer else ()
-        return own + tuple(layer for part in self.parts for layer in part.layers)
-
-    @property
-    def count(self) -> int:
-        """How many layers it has."""
-        return len(self.layers)
-
-    @property
-    def is_container(self) -> bool:
-        """Whether it is a list of modules and no more."""
-        return isinstance(self.module, CONTAINERS)
-
-    @cached_property
-    def skeleton(self) -> int:
-        """The same for two modules with the same tree of names, whatever their classes."""
-        return hash(tuple((re.sub(r"\d+", "#", part.key), part.skeleton) for part in self.parts))
-
-    @cached_property
-    def sizes(self) -> int:
-        """The same for two modules whose parameters have the same names and shapes."""
-        found = ((name, _shape(p)) for name, p in self.module.named_parameters())
-        return hash(tuple(found))
-
-    @cached_property
-    def inner(self) -> frozenset[int]:
-        """Which modules lie deeper in it than its children; a child that is among them belongs
-        to the sibling that uses it."""
-        return frozenset(
-            id(module)
-            for part in self.parts
-            for module in part.module.modules()
-            if module is not part.module
-        )
-
-    @cached_property
-    def holds_chain(self) -> bool:
-        """Whether anything in it is repeated in a row."""
-        return next(_chains(self, ()), None) is not None
-
-    @property
-    def takes(self) -> int | None:
-        """The width that its first layer takes."""
-        return width_in(self.layers[0]) if self.layers else None
-
-    @property
-    def gives(self) -> set[int | None]:
-        """The widths that its layers give."""
-        return {width_out(layer) for layer in self.layers}
-
-
-def width_in(layer: nn.Module) -> int | None:
-    """The number of features a layer takes, where it says so."""
-    return _stated(layer, ("in_features", "in_channels", "embed_dim"), axis=1)
-
-
-def width_out(layer: nn.Module) -> int | None:
-    """The number of features a layer gives, where it says so."""
-    return _stated(layer, ("out_features", "out_channels", "embed_dim"), axis=0)
-
-
-def _stated(layer: nn.Module, attributes: Sequence[str], *, axis: int) -> int | None:
-    for attribute in attributes:
-        value = getattr(layer, attribute, None)
-        if isinstance(value, int) and value > 0:
-            return value
-    weight = getattr(layer, "weight", None)
-    shape = _shape(weight) if isinstance(weight, nn.Parameter) else ()
-    return shape[axis] if len(shape) > 1 else None
-
-
-def _shape(parameter: nn.Parameter) -> tuple[int, ...]:
-    return () if isinstance(parameter, UninitializedParameter) else tuple(parameter.shape)
-
-
-def _owns_layer(module: nn.Module) -> bool:
-    """Whether a parameter of its own is a matrix; scales such as (C, 1, 1) are none."""
-    return any(
-        isinstance(p, UninitializedParameter) or sum(size > 1 for size in p.shape) > 1
-        for p in module.parameters(recurse=False)
-    )
-
-
-def part_of(module: nn.Module, name: str = "") -> Part:
-    """The tree of the modules that have parameters. A module used twice is in it twice."""
-    children = ((key, child) for key, child in module._modules.items() if child is not None)
-    parts = (part_of(child, f"{name}.{key}" if name else key) for key, child in children)
-    kept = tuple(part for part in parts if part.owns_layer or part.parts or _scales(part.module))
-    return Part(name, module, kept, _owns_layer(module))
-
-
-def _scales(module: nn.Module) -> bool:
-    return any(True for _ in module.parameters(recurse=False))
 
 
 # ------------------------------------------------------------------ chains
@@ -152,11 +49,12 @@ class Chain:
     parent: Part
     links: tuple[Part, ...]
     count: int
+    is_plain: bool = False  # a row of single layers
 
     @classmethod
-    def of(cls, parent: Part, links: Sequence[Part]) -> Chain:
+    def of(cls, parent: Part, links: Sequence[Part], *, is_plain: bool = False) -> Chain:
         """The chain of these links."""
-        return cls(parent, tuple(links), sum(link.count for link in links))
+        return cls(parent, tuple(links), sum(link.count for link in links), is_plain)
 
 
 def find_blocks(model: nn.Module) -> tuple[str, ...]:
@@ -166,8 +64,9 @@ def find_blocks(model: nn.Module) -> tuple[str, ...]:
     ``Uncertain``, with the reason, where the structure has no single reading.
     """
     root = part_of(model)
-    blocks = _as_stated(root, _unique(_blocks_of(_trunk(root))))
-    _warn_of_tail(root, blocks)
+    found = _unique(_blocks_of(_trunk(root)))
+    blocks = _as_stated(root, found)
+    _warn_of_tail(root, blocks, left_out=found[len(blocks) :])
     return tuple(block.name for block in blocks)
 
 
@@ -191,6 +90,10 @@ def _trunk(root: Part) -> Chain:
     stated = [chain for chain in chains if _is_stated(root, chain)]
     chains = stated if len(stated) == 1 else chains
     main = max(chains, key=lambda chain: chain.count)
+    heads = sum(part.count for part in root.parts if _is_head(part, root.layers[-1:]))
+    rest = root.count - main.count - (heads if heads < root.count else 0)
+    if rest > 2 * main.count or (main.is_plain and rest >= main.count):
+        raise Uncertain(f"{_named(main)} are repeated, but are a small part of it")
     for other in chains:
         if other is not main and 2 * other.count > main.count:
             raise Uncertain(
@@ -203,7 +106,7 @@ def _trunk(root: Part) -> Chain:
 def _is_stated(root: Part, chain: Chain) -> bool:
     """Whether the network says that its features end within ``chain``."""
     stated = _stated_end(root, chain.links[-1].name)
-    return stated is not None and any(_lies_in(stated.name, link.name) for link in chain.links)
+    return stated is not None and any(lies_in(stated.name, link.name) for link in chain.links)
 
 
 def _named(chain: Chain) -> str:
@@ -264,6 +167,8 @@ def _lists_modules(part: Part) -> bool:
 
 def _is_head(part: Part, final: tuple[nn.Module, ...]) -> bool:
     """A classifier, or an auxiliary one: ends in as many classes as the network does."""
+    if not part.layers:
+        return False
     classes = {width_out(layer) for layer in final if isinstance(layer, nn.Linear)}
     last = part.layers[-1]
     ends_in_classes = isinstance(last, nn.Linear) and width_out(last) in classes
@@ -272,15 +177,20 @@ def _is_head(part: Part, final: tuple[nn.Module, ...]) -> bool:
 
 def _alike(one: Part, other: Part, parent: Part) -> bool:
     """Whether two siblings are of one kind: one class, one tree, or lists of such."""
-    numbered = parent.is_container or _without_digits(one.key) == _without_digits(other.key)
+    numbered = parent.is_container or without_digits(one.key) == without_digits(other.key)
     if one.is_container and other.is_container:
         return numbered and _hold_alike(one, other)  # else, say, an encoder and a decoder
     same = type(one.module) is type(other.module) or (
         bool(one.parts) and one.skeleton == other.skeleton
     )
-    if numbered or not (same and one.holds_chain):
+    if numbered or not (same and _holds_chain(one)):
         return same
     return one.sizes != other.sizes and other.takes in one.gives  # else, say, two towers
+
+
+def _holds_chain(part: Part) -> bool:
+    """Whether anything in ``part`` is repeated in a row."""
+    return next(_chains(part, ()), None) is not None
 
 
 def _hold_alike(one: Part, other: Part) -> bool:
@@ -296,10 +206,6 @@ def _hold_alike(one: Part, other: Part) -> bool:
 
 def _nested(part: Part) -> bool:
     return any(child.count > 1 for child in part.parts)
-
-
-def _without_digits(key: str) -> str:
-    return re.sub(r"\d+", "#", key)
 
 
 def _side_by_side(parent: Part, links: Sequence[Part]) -> bool:
@@ -386,11 +292,11 @@ def _at_the_place_of(blocks: Sequence[Part], stage: Part, other: Part) -> tuple[
     """The blocks of the stage ``other``, found where those of a sister ``stage`` are."""
     if type(stage.module) is not type(other.module):
         return ()
-    places = {_without_digits(block.name.removeprefix(stage.name)) for block in blocks}
+    places = {without_digits(block.name.removeprefix(stage.name)) for block in blocks}
     return tuple(
         part
-        for part in _walk(other)
-        if part.count and _without_digits(part.name.removeprefix(other.name)) in places
+        for part in walk(other)
+        if part.count and without_digits(part.name.removeprefix(other.name)) in places
     )
 
 
@@ -410,7 +316,7 @@ def _require_one_stream(block: Part) -> None:
     """Raise ``Uncertain`` for a block with pairs of norms of two widths: it carries two tensors
     along, and the first that it returns need not be the features."""
     norms = Counter(
-        _shape(scale)
+        shape_of(scale)
         for part in block.parts
         if not part.count
         and isinstance(scale := getattr(part.module, "weight", None), nn.Parameter)
@@ -464,7 +370,7 @@ def _elements(part: Part, *, single: bool = False) -> tuple[Part, ...]:
 def _numbered_row(part: Part) -> tuple[Part, ...]:
     """Children b1, b2, … of one stem that follow each other."""
     compounds = [child for child in part.parts if child.count > 1]
-    stems = {_without_digits(child.key) for child in compounds}
+    stems = {without_digits(child.key) for child in compounds}
     row = _row(part)
     if len(stems) != 1 or len(row) != len(compounds):
         return ()
@@ -500,7 +406,7 @@ def _ends_its_stage(blocks: tuple[Part, ...], stage: Part) -> bool:
 
 def _plain_chains(root: Part) -> Iterator[Chain]:
     """Rows of single layers, where nothing larger is repeated."""
-    for part in _walk(root):
+    for part in walk(root):
         inner = tuple(child for child in part.parts if child.count)
         is_all = part.count == root.count
         if not _is_flat(part) or (_is_head(part, root.layers[-1:]) and not is_all):
@@ -509,12 +415,12 @@ def _plain_chains(root: Part) -> Iterator[Chain]:
             continue
         if not isinstance(part.module, nn.Sequential):
             if not _side_by_side(part, inner):
-                yield Chain.of(part, inner)
+                yield Chain.of(part, inner, is_plain=True)
         elif all(child.parts for child in inner):
-            yield Chain.of(part, inner)
+            yield Chain.of(part, inner, is_plain=True)
         else:
             keep_last = part.layers[-1] is not root.layers[-1]
-            yield Chain(part, tuple(_groups(part, keep_last=keep_last)), part.count)
+            yield Chain(part, tuple(_groups(part, keep_last=keep_last)), part.count, is_plain=True)
 
 
 def _root_groups(root: Part) -> list[Chain]:
@@ -547,12 +453,6 @@ def _groups(part: Part, *, keep_last: bool) -> Iterator[Part]:
         yield end
 
 
-def _walk(part: Part) -> Iterator[Part]:
-    yield part
-    for child in part.parts:
-        yield from _walk(child)
-
-
 # ------------------------------------------------------------------ the network's own word
 
 
@@ -561,21 +461,21 @@ def _as_stated(root: Part, blocks: tuple[Part, ...]) -> tuple[Part, ...]:
     stated = _stated_end(root, blocks[-1].name)
     if stated is None:
         return blocks
-    inside = [block for block in blocks if _lies_in(block.name, stated.name)]
-    around = [block for block in blocks if _lies_in(stated.name, block.name)]
+    inside = [block for block in blocks if lies_in(block.name, stated.name)]
+    around = [block for block in blocks if lies_in(stated.name, block.name)]
     if inside or around:
         return blocks[: blocks.index((inside or around)[-1]) + 1]
     names = [name for name, _ in root.module.named_modules(remove_duplicate=False)]
     between = names[names.index(blocks[-1].name) + 1 : names.index(stated.name)]
-    owners = {part.name for part in _walk(root) if part.owns_layer}
-    skipped = [name for name in between if name in owners and not _lies_in(name, blocks[-1].name)]
+    owners = {part.name for part in walk(root) if part.owns_layer}
+    skipped = [name for name in between if name in owners and not lies_in(name, blocks[-1].name)]
     follows = names.index(blocks[-1].name) < names.index(stated.name)
     if not follows or skipped or stated.count > 1:
         raise Uncertain(
             f"its repeated structure ends at {blocks[-1].name}, but it states that its features "
             f"end at {stated.name}"
         )
-    if not stated.parts and not _scales(stated.module):
+    if not stated.parts and not owns_parameters(stated.module):
         return (*blocks[:-1], stated)  # the same features, at the place that the network states
     return (*blocks, stated)
 
@@ -601,24 +501,24 @@ def _last_entry(info: object) -> str | None:
     return name if isinstance(name, str) and name else None
 
 
-def _lies_in(name: str, outer: str) -> bool:
-    return name == outer or name.startswith(f"{outer}.")
-
-
-def _warn_of_tail(root: Part, blocks: tuple[Part, ...]) -> None:
+def _warn_of_tail(root: Part, blocks: Sequence[Part], *, left_out: Sequence[Part]) -> None:
     """Warn where more than a head follows the last block."""
     last, modules = blocks[-1], [block.module for block in blocks]
-    path = [part for part in _walk(root) if _lies_in(last.name, part.name) or part is root]
+    path = [part for part in walk(root) if lies_in(last.name, part.name) or part is root]
     later: list[Part] = []
     for part in path:
         if part.name == last.name:
             break
         keys = [child.name for child in part.parts]
-        here = next((key for key in keys if _lies_in(last.name, key)), None)
+        here = next((key for key in keys if lies_in(last.name, key)), None)
         if here is not None:
             later += part.parts[keys.index(here) + 1 :]
     later = [part for part in later if all(part.module is not module for module in modules)]
-    stages = [part.name for part in later if not _may_be_head(part, root)]
+    stages = [
+        part.name
+        for part in later
+        if not _may_be_head(part, root, last) or any(lies_in(x.name, part.name) for x in left_out)
+    ]
     if stages:
         warnings.warn(
             f"after {last.name}, the last block, {type(root.module).__name__} has "
@@ -629,8 +529,10 @@ def _warn_of_tail(root: Part, blocks: tuple[Part, ...]) -> None:
         )
 
 
-def _may_be_head(part: Part, root: Part) -> bool:
-    if part.count <= MOST_HEAD_LAYERS or _is_head(part, root.layers[-1:]):
+def _may_be_head(part: Part, root: Part, block: Part) -> bool:
+    """Whether ``part`` has fewer layers than a block, is a classifier, or a few linear layers."""
+    most = min(MOST_HEAD_LAYERS, max(block.count - 1, 1)) if block.count else MOST_HEAD_LAYERS
+    if part.count <= most or _is_head(part, root.layers[-1:]):
         return True
     is_row = isinstance(part.module, nn.Sequential)
     return _is_flat(part) and (
@@ -646,7 +548,7 @@ def repeated_patterns(model: nn.Module) -> list[str]:
 
     The outermost and largest first; parts of a pattern's modules are left out two levels down.
     """
-    compounds = {part.name: part for part in _walk(part_of(model)) if part.name and part.parts}
+    compounds = {part.name: part for part in walk(part_of(model)) if part.name and part.parts}
     groups = Counter(re.sub(r"\d+", "*", name) for name in compounds if re.search(r"\d", name))
     described: list[str] = []
     names = [name for name, _ in model.named_modules() if name]
@@ -663,6 +565,6 @@ def outermost(names: Iterator[str]) -> list[str]:
     """Those names, in the order of the model, that lie inside none of the others."""
     kept: list[str] = []
     for name in names:
-        if not kept or not _lies_in(name, kept[-1]):
+        if not kept or not lies_in(name, kept[-1]):
             kept.append(name)
     return kept
