@@ -59,8 +59,8 @@ def require_free(module: nn.Module, rival: str, layer: str) -> None:
     for hook in module._forward_hooks.values():
         if isinstance(hook, RivalHook) and hook.rival == rival and hook.act is not None:
             raise ConfigError(
-                f"{rival!r} is already attached to {called(layer)}: call remove() on the first one, "
-                "or use it as a context manager, before attaching again",
+                f"{rival!r} is already attached to {called(layer)}: call remove() on the first, or "
+                "use it as a context manager, before attaching again",
                 field="layers",
             )
 

@@ -19,12 +19,14 @@ from vcr_core.transfer import FrozenFeatures, frozen, probe_all
 class Evaluation:
     """Accuracies as shares of 1, measured on held-out images.
 
-    ``features`` and ``trust`` are as in :mod:`vcr_core.training.measurables`.
+    ``samples`` is n of the effective rank, which is n − 1 at most. ``features`` and ``trust`` are
+    as in :mod:`vcr_core.training.measurables`.
     """
 
     source_accuracy: float
     transfer: Mapping[str, float]
     effective_rank: float
+    samples: int
     features: Mapping[str, float]
     trust: Mapping[str, float]
 
@@ -33,6 +35,7 @@ class Evaluation:
         return {
             "source/accuracy": self.source_accuracy,
             "features/effective_rank": self.effective_rank,
+            "features/count": float(self.samples),
             **{f"transfer/{name}": value for name, value in self.transfer.items()},
         }
 
@@ -42,6 +45,7 @@ class Evaluation:
             "source_accuracy": self.source_accuracy,
             "transfer": dict(self.transfer),
             "effective_rank": self.effective_rank,
+            "rank_samples": self.samples,
             "features": dict(self.features),
             "trust": dict(self.trust),
         }
@@ -75,4 +79,4 @@ def evaluate(
             logits_of=lambda images: model.head(features_of(images)),
         )
     transfer = probe_all(features_of, experiment.tasks, l2=settings.transfer.l2, starts=starts)
-    return Evaluation(float(accuracy), transfer, float(rank), measured, trust)
+    return Evaluation(float(accuracy), transfer, float(rank), len(features), measured, trust)
