@@ -18,6 +18,7 @@ DIRECTIONS = (
     "The features use about **{before:.0f}** independent directions without "
     "and **{after:.0f}** with."
 )
+MEASURED_ON = "A rank from n samples is n − 1 at most; this one is from {samples:,} images."
 KEPT, PAID, SAME = "Kept better", "Paid for it", "About the same"
 
 STATES = {
@@ -90,7 +91,7 @@ def pair_summary(pair: Watched) -> list[str]:
     if baseline.step != main.step:
         lines.append(tr(UNEVEN, before=baseline.step, after=main.step))
     ranks = baseline.result["effective_rank"], main.result["effective_rank"]
-    return [*lines, tr(DIRECTIONS, before=ranks[0], after=ranks[1])]
+    return [*lines, tr(DIRECTIONS, before=ranks[0], after=ranks[1]), *_measured_on(main)]
 
 
 def single_summary(run: Run) -> list[str]:
@@ -111,7 +112,14 @@ def single_summary(run: Run) -> list[str]:
             "The features use about **{rank:.0f}** independent directions.",
             rank=run.result["effective_rank"],
         ),
+        *_measured_on(run),
     ]
+
+
+def _measured_on(run: Run) -> list[str]:
+    """How many images the rank of a run is from; empty for runs that did not keep it."""
+    samples = run.result.get("rank_samples")
+    return [tr(MEASURED_ON, samples=samples)] if samples else []
 
 
 def named(target: str) -> str:

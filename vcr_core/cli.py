@@ -206,7 +206,9 @@ def _print_result(config: RunConfig, summary: Mapping[str, Any]) -> None:
     table.add_row(f"{config.data.source} (source)", f"{summary['source_accuracy']:.3f}")
     for name, accuracy in summary["transfer"].items():
         table.add_row(f"{name} (transfer)", f"{accuracy:.3f}")
-    table.add_row("effective rank of the features", f"{summary['effective_rank']:.1f}")
+    samples = summary.get("rank_samples")  # runs of older versions do not say
+    measured = f" (n = {samples:,} images)" if samples else ""
+    table.add_row(f"effective rank of the features{measured}", f"{summary['effective_rank']:.1f}")
     Console().print(table)
 
 

@@ -104,7 +104,8 @@ GLOSSARY: Mapping[str, Term] = {
     "rank": Term(
         "effective rank",
         "How many independent directions the features really use: the exponential of the entropy "
-        "of the singular values, from 1 to the number of features.",
+        "of the singular values, from 1 to the number of features. From n samples it is n − 1 at "
+        "most: look at n beside it.",
         "effective rank",
         number="effective_rank",
     ),

@@ -91,3 +91,16 @@ def test_a_table_survives_its_file() -> None:
 
     assert read_table(json.loads(TABLE.to_json())) == TABLE
     assert replace(TABLE) == TABLE
+
+
+def test_the_rank_is_said_with_the_images_it_is_from_where_they_are_known() -> None:
+    measured = dict(setting(16.5, 0).measured)
+    states = [
+        sentence.template.format(**sentence.values)
+        for known in (measured, measured | {"samples": 1500})
+        for sentence in advise(known, network="mlp", table=TABLE).sentences[:1]
+    ]
+    assert states == [
+        "Its features use about 16 of 128 directions.",
+        "Its features use about 16 of 128 directions, as far as 1,500 images show.",
+    ]

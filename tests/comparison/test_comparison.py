@@ -22,6 +22,7 @@ from vcr_core.comparison import (
     lines_of_runs,
     mean_history,
 )
+from vcr_core.comparison.text import how_to_read
 from vcr_core.config import RunConfig, override
 from vcr_core.figures import Series, SeriesKey
 from vcr_core.figures.drawing import draw_trace
@@ -165,6 +166,17 @@ def test_ended_runs_are_compared_by_their_results(store: Store) -> None:
     assert found.gains[groups[1].id][SOURCE].difference.mean == pytest.approx(0.25)
     assert found.results[groups[1].id][MEAN].mean == pytest.approx(0.625)
     assert groups[0].id not in found.gains
+
+
+def test_ranks_are_said_with_the_number_of_images_they_are_from(store: Store) -> None:
+    runs = [made(store, weight=weight) for weight in (0.0, 1.0)]
+    groups = group_runs(store, runs)
+    assert "rank" not in how_to_read(compare(store, groups, groups[0]), "first", str)
+    for run in runs:
+        store.update_run(run.id, result=run.result | {"rank_samples": 1500})
+    groups = group_runs(store, [store.run(run.id) for run in runs])
+    words = how_to_read(compare(store, groups, groups[0]), "first", str)
+    assert "Effective ranks are from n = 1,500 images" in words
 
 
 def test_living_runs_are_compared_at_the_last_step_that_all_have_reached(store: Store) -> None:

@@ -11,6 +11,7 @@ import pytest
 from vcr_core.config import RunConfig
 from vcr_core.figures import (
     Chart,
+    SeriesKey,
     accuracy_chart,
     covariance_chart,
     hinge_chart,
@@ -70,6 +71,13 @@ def all_charts(store: Store, pair: tuple[str, str]) -> list[Chart]:
         covariance_chart(lines, LAYER),
         covariance_chart(lines, LAYER, matrix="covariance"),
     ]
+
+
+def test_a_rank_has_its_number_of_samples_beside_it(store: Store, pair: tuple[str, str]) -> None:
+    chart = rank_chart(run_lines([store.run(run) for run in pair]), [LAYER])
+    for panel, name in zip(chart.panels, ("features/count", f"layer/{LAYER}/count"), strict=True):
+        shown = [each.source for each in panel.readouts if each.caption == "samples"]
+        assert shown == [SeriesKey(pair[0], name)]
 
 
 def test_a_line_shows_the_values_of_the_store(store: Store, pair: tuple[str, str]) -> None:

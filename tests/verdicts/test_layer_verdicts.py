@@ -37,6 +37,12 @@ def test_dead_dimensions_are_counted() -> None:
     assert "dead" not in codes(with_std((0.02, 41), (1.0, 23)))
 
 
+def test_a_rank_says_from_how_many_samples_it_is() -> None:
+    assert "40 of 64 possible directions in use, from 2,048 samples" in said(HEALTHY)
+    few = replace(HEALTHY, samples=31, effective_rank=2.0)
+    assert "Collapsed: 2 of 30 possible directions in use, from 31 samples" in said(few)
+
+
 def test_one_dead_dimension_is_worth_a_look_and_many_are_bad() -> None:
     grades = {
         count: next(

@@ -21,6 +21,9 @@ MOST = 2 / 3
 
 SENTENCES: Mapping[str, str] = {
     "state": "Its features use about {rank} of {dimensions} directions.",
+    "state_from": (
+        "Its features use about {rank} of {dimensions} directions, as far as {samples} images show."
+    ),
     "likely": "Regularisation is likely to help.",
     "unlikely": "Regularisation is not likely to help.",
     "unclear": "Whether regularisation helps here is open: settings like this went both ways.",
@@ -91,6 +94,8 @@ def advise_run(run: Run, table: Table | None = None) -> Advice:
             "regularised: choose its twin, or train one with both weights at 0"
         )
     measured = {**run.result["features"], "effective_rank": run.result["effective_rank"]}
+    if "rank_samples" in run.result:
+        measured["samples"] = run.result["rank_samples"]
     return advise(measured, network=run.config.model.name, table=table)
 
 
@@ -137,7 +142,10 @@ def _state(measured: Mapping[str, float]) -> tuple[Sentence, ...]:
     if not {"effective_rank", "dimensions"} <= measured.keys():
         return ()
     rank, size = measured["effective_rank"], measured["dimensions"]
-    return (Sentence("state", {"rank": f"{rank:.0f}", "dimensions": f"{size:.0f}"}),)
+    values = {"rank": f"{rank:.0f}", "dimensions": f"{size:.0f}"}
+    if "samples" not in measured:
+        return (Sentence("state", values),)
+    return (Sentence("state_from", values | {"samples": f"{measured['samples']:,.0f}"}),)
 
 
 def _what_happened(neighbours: Sequence[KnownSetting]) -> tuple[Sentence, ...]:

@@ -43,7 +43,7 @@ class Comparison:
     """Everything that a page or a report says of some groups in numbers.
 
     ``results`` and ``gains`` go by group id and measure. ``step`` is the step at which all were
-    read, None where all are over.
+    read, None where all are over. ``rank_samples`` are the numbers of images behind the ranks.
     """
 
     groups: tuple[Group, ...]
@@ -53,6 +53,7 @@ class Comparison:
     gains: Mapping[str, Mapping[str, Gain]]
     step: int | None
     uneven: bool
+    rank_samples: tuple[int, ...] = ()
 
 
 def compare(store: Store, groups: Sequence[Group], reference: Group) -> Comparison:
@@ -100,6 +101,9 @@ def compare(store: Store, groups: Sequence[Group], reference: Group) -> Comparis
         gains=gains,
         step=step,
         uneven=step is None and len({run.step for run in runs}) > 1,
+        rank_samples=tuple(
+            sorted({run.result["rank_samples"] for run in runs if "rank_samples" in run.result})
+        ),
     )
 
 

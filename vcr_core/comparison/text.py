@@ -17,6 +17,7 @@ READING = (
     "in brackets its 95 % interval (Student's t over the seeds that both have; Welch's where they "
     "share none). One seed gives no interval."
 )
+RANKED = "Effective ranks are from n = {n} images, and n − 1 at most."
 SO_FAR = "So far, at step {step}, which all have reached."
 UNEVEN = "The runs ended at different steps: part of it may come from that."
 
@@ -57,6 +58,8 @@ def result_cells(found: Comparison, measure: str, say: Say) -> list[str]:
 def how_to_read(found: Comparison, reference: str, say: Say) -> str:
     """What the numbers are, and what to beware of."""
     parts = [say(READING).format(reference=reference)]
+    if found.rank_samples:
+        parts.append(say(RANKED).format(n=", ".join(f"{n:,}" for n in found.rank_samples)))
     if found.step is not None:
         parts.append(say(SO_FAR).format(step=found.step))
     if found.uneven:

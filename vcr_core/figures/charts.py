@@ -62,6 +62,11 @@ def _readouts(
     )
 
 
+def _sample_readouts(runs: Sequence[RunLine], name: str) -> tuple[Readout, ...]:
+    """How many samples a rank was measured on: the same for all runs that stand side by side."""
+    return _readouts(runs[:1], name, caption="samples")
+
+
 def accuracy_chart(
     runs: Sequence[RunLine],
     *,
@@ -291,9 +296,11 @@ def layer_rank_chart(
         name,
         id="layer-rank",
         title="Directions in use",
-        help="The effective rank of this layer: how many independent directions its features fill.",
+        help="The effective rank of this layer: how many independent directions its features fill. "
+        "From n samples it is n − 1 at most.",
         y=Axis(from_zero=True),
         total_steps=total_steps,
+        readouts=_sample_readouts(runs, f"layer/{layer}/count"),
     )
 
 
@@ -323,12 +330,13 @@ def _layer_series(
     y: Axis,
     total_steps: int | None,
     percent: bool = False,
+    readouts: Sequence[Readout] = (),
 ) -> Chart:
     panel = Panel(
         id=id,
         title="",
         traces=_lines(runs, name, dots=True),
-        readouts=_readouts(runs, name, percent=percent),
+        readouts=(*_readouts(runs, name, percent=percent), *readouts),
         y=y,
         x=_steps(total_steps),
     )
@@ -348,7 +356,10 @@ def rank_chart(
             id=name,
             title=title,
             traces=_lines(runs, name, dots=name == "features/effective_rank"),
-            readouts=_readouts(runs, name),
+            readouts=(
+                *_readouts(runs, name),
+                *_sample_readouts(runs, name.replace("effective_rank", "count")),
+            ),
             y=Axis(from_zero=True),
             x=_steps(total_steps),
         )
@@ -358,7 +369,7 @@ def rank_chart(
         id="rank",
         title="How many directions are in use",
         help="The effective rank counts the independent directions that the features fill; "
-        "a collapsed network uses a few, whatever its width.",
+        "a collapsed network uses a few, whatever its width. From n samples it is n − 1 at most.",
         panels=panels,
         size="half" if len(panels) == 1 else "full",
         height=230 if len(panels) == 1 else 170,

@@ -33,6 +33,7 @@ from vcr_core.regularization.statistics import Statistics, sum_of_squares
 from vcr_core.regularization.terms import mean_product
 
 Scalar = Tensor | float
+LARGEST = torch.finfo(torch.float32).max
 
 
 class Readings(NamedTuple):
@@ -146,26 +147,30 @@ def penalty_of(
     std = (variances + options.eps).sqrt_()
     excess = (std - options.target_std).clamp_(max=0)
     variance = _number(excess.sum(), host) / -size
-    squares, pull = _off_diagonal(statistics, options)
-    covariance = _number(squares, host) / (factor**2 * pairs)
+    squares, pull = statistics.squares, statistics.second
+    if squares is None:
+        squares, pull = _off_diagonal(statistics, options)
+        squares = _number(squares, host)
+    covariance = squares / (factor**2 * pairs)
     slope = excess.sign_().div_(std).mul_(alpha * (1 / (size * degrees)))
     gradient = _gradient(statistics, pull, slope, beta * (4 / (pairs * degrees)))
-    readings = Readings(variance, covariance, variances, count).in_type(statistics.dtype)
-    value = _weighted(alpha, readings.variance) + _weighted(beta, readings.covariance)
-    return Penalty(_representable(value, statistics.dtype), readings, gradient)
+    readings = Readings(variance, covariance, variances, count)
+    if not host:
+        readings = readings.in_type(statistics.dtype)
+    value = alpha * readings.variance + beta * readings.covariance
+    if host and not value <= LARGEST:
+        value = _beyond(alpha, variance, beta, covariance, statistics.dtype)
+    return Penalty(value, readings, gradient)
 
 
-def _off_diagonal(statistics: Statistics, options: PenaltyOptions) -> tuple[Scalar, Tensor]:
+def _off_diagonal(statistics: Statistics, options: PenaltyOptions) -> tuple[Tensor, Tensor]:
     """Σ_{i≠j} h(C_ij) and clip(offdiag(C), −δ, δ), in units of ``factor``² and ``factor``.
 
     The diagonal is set to 0 before anything is summed: taken off the sum of all squares, it would
     leave nothing but rounding where one feature is a hundred times as wide as the others.
-    In the Gram form, where there is no diagonal, the sum is that of ``statistics`` and G stays.
     """
     second = statistics.second
-    if statistics.squares is not None:
-        return statistics.squares, second
-    second.diagonal().zero_()
+    second.fill_diagonal_(0)
     if options.threshold is None:
         return sum_of_squares(second), second
     limit = options.threshold * statistics.factor
@@ -196,18 +201,16 @@ def why_not_finite(variances: Tensor | None, where: str) -> str:
     )
 
 
-def _weighted(weight: Scalar, term: Scalar) -> Scalar:
-    """weight · term; 0 for a weight of 0 on the host, even where the term overflows."""
-    if not isinstance(weight, Tensor) and weight == 0 and not isinstance(term, Tensor):
-        return 0.0
-    return weight * term
+def _beyond(
+    alpha: Scalar, variance: Scalar, beta: Scalar, covariance: Scalar, dtype: torch.dtype
+) -> Scalar:
+    """The value on the host where it is large or NaN: infinite where ``dtype`` cannot hold it.
 
-
-def _representable(value: Scalar, dtype: torch.dtype) -> Scalar:
-    """``value``, or infinity where it is too large for a tensor of ``dtype``."""
-    if isinstance(value, Tensor) or value <= torch.finfo(dtype).max:
-        return value
-    return math.nan if math.isnan(value) else math.inf
+    A term without weight counts for nothing, even where it overflows.
+    """
+    value = alpha * variance if alpha else 0.0
+    value += beta * covariance if beta else 0.0
+    return math.inf if value > torch.finfo(dtype).max else value
 
 
 def exact_weights(
@@ -218,15 +221,15 @@ def exact_weights(
     return weights[0] * factors.variance, weights[1] * factors.covariance
 
 
-def _number(scalar: Scalar, host: bool) -> Any:
-    return scalar.item() if host and isinstance(scalar, Tensor) else scalar
+def _number(scalar: Tensor, host: bool) -> Any:
+    return scalar.item() if host else scalar
 
 
 def _gradient(statistics: Statistics, pull: Tensor, slope: Tensor, push: Scalar) -> PenaltyGradient:
     """The map of the gradient, from the hinges' part ``slope`` and ``push`` times C's ``pull``."""
     shift, offset, variances = statistics.shift, statistics.offset, statistics.variances
     matrix = pull.mul_(push / statistics.factor)
-    if statistics.is_gram:
+    if statistics.squares is not None:
         diagonal = slope.sub_(variances * push)
         return PenaltyGradient(matrix, shift, diagonal=diagonal, offset=offset)
     matrix.diagonal().copy_(slope)

@@ -36,6 +36,7 @@ from vcr_core.regularization.samples import feature_count, sample_count
 SMALL_NUMEL = 2**15  # features that are centred as a whole: 128 KiB in float32
 MEDIUM_NUMEL = 2**20  # features that are measured as they lie, and again if that was unwise
 FEW_SAMPLES, FEW_SAMPLES_ON_ACCELERATOR = 1, 32  # n times this below D: the Gram form
+SMALL_SUM = 2**14
 CANCELLING = 16.0  # ‖C‖_F² over the part off the diagonal, from which on the Gram form will not do
 
 
@@ -53,11 +54,6 @@ class Statistics(NamedTuple):
     count: Any  # n: an int, or a scalar tensor where it was summed over ranks
     dtype: torch.dtype  # of what is read
     squares: Any = None  # in the Gram form Σ_{i≠j} C_ij², times ``factor``²: a float or a scalar
-
-    @property
-    def is_gram(self) -> bool:
-        """Whether ``second`` is the Gram matrix."""
-        return self.squares is not None
 
     @property
     def mean(self) -> Tensor:
@@ -99,7 +95,12 @@ def measure(z: Tensor, options: PenaltyOptions, *, gram: bool, host: bool) -> St
 
 
 def sum_of_squares(matrix: Tensor) -> Tensor:
-    """‖matrix‖_F², row by row: in one long sum the small entries are lost beside a wide feature."""
+    """‖matrix‖_F², in parts: in one long sum the small entries are lost beside a wide feature.
+
+    A small matrix is copied for it, which takes fewer operations; a large one is not.
+    """
+    if matrix.numel() <= SMALL_SUM:
+        return matrix.square().sum()
     norms: Tensor = torch.linalg.vector_norm(matrix, dim=1)
     return norms.dot(norms)
 
@@ -111,9 +112,10 @@ def prefers_gram(z: Tensor, options: PenaltyOptions) -> bool:
     see ``_gram``: only where C would be many times as large as G.
     """
     few = FEW_SAMPLES if z.is_cpu else FEW_SAMPLES_ON_ACCELERATOR
-    is_cheaper = sample_count(z) * few < feature_count(z)
+    if sample_count(z) * few >= feature_count(z):
+        return False
     has_float64 = z.device.type != "mps"
-    return is_cheaper and has_float64 and options.threshold is None and options.ranks == "local"
+    return has_float64 and options.threshold is None and options.ranks == "local"
 
 
 def _whole(z: Tensor, *, host: bool) -> Statistics:

@@ -18,12 +18,14 @@ from vcr_core.transfer import FrozenFeatures, frozen, probe_all
 class Evaluation:
     """Accuracies as shares of 1, measured on held-out images.
 
-    ``features`` and ``trust`` are as in :mod:`vcr_core.training.measurables`.
+    ``samples`` is n of the effective rank, which is n − 1 at most. ``features`` and ``trust`` are
+    as in :mod:`vcr_core.training.measurables`.
     """
 
     source_accuracy: float
     transfer: Mapping[str, float]
     effective_rank: float
+    samples: int
     features: Mapping[str, float]
     trust: Mapping[str, float]
 
@@ -32,6 +34,7 @@ class Evaluation:
         return {
             "source/accuracy": self.source_accuracy,
             "features/effective_rank": self.effective_rank,
+            "features/count": float(self.samples),
             **{f"transfer/{name}": value for name, value in self.transfer.items()},
         }
 
@@ -41,6 +44,7 @@ class Evaluation:
             "source_accuracy": self.source_accuracy,
             "transfer": dict(self.transfer),
             "effective_rank": self.effective_rank,
+            "rank_samples": self.samples,
             "features": dict(self.features),
             "trust": dict(self.trust),
         }
@@ -80,6 +84,7 @@ def evaluate(
         source_accuracy=numbers["accuracy"],
         transfer=transfer,
         effective_rank=of_features["effective_rank"],
+        samples=len(features),
         features=feature_numbers(of_features, features.shape[1]),
         trust={name: numbers[f"trust/{name}"] for name in trust},
     )

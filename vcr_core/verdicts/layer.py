@@ -31,7 +31,9 @@ NOISE_MARGIN = 1.5  # times the RMS correlation that independent features would 
 
 SENTENCES: Mapping[str, str] = {
     "unread": "No finite numbers from this layer",
-    "collapsed": "Collapsed: {rank} of {possible} possible directions in use",
+    "collapsed": (
+        "Collapsed: {rank} of {possible} possible directions in use, from {samples} samples"
+    ),
     "dead": "{dead} of {features} dimensions are dead",
     "idle": "The penalty is idle: its gradient is {share} of the task's",
     "drowning": "The penalty drowns the task: its gradient is {times} times the task's",
@@ -40,7 +42,7 @@ SENTENCES: Mapping[str, str] = {
     "noise": "Covariance is at its noise floor for {samples} samples",
     "reached": "{reached} of {features} features spread as far as asked",
     "pulls": "The penalty pulls: its gradient is {share} of the task's",
-    "plain": "{rank} of {possible} possible directions in use",
+    "plain": "{rank} of {possible} possible directions in use, from {samples} samples",
 }
 
 
@@ -109,6 +111,7 @@ def _rank(reading: LayerReading) -> Iterator[Verdict]:
     values = {
         "rank": f"{reading.effective_rank:.0f}",
         "possible": grouped(reading.possible_rank),
+        "samples": grouped(reading.samples),
     }
     collapsed = reading.effective_rank <= COLLAPSED_RANK * reading.possible_rank
     yield Verdict("collapsed", "bad", values) if collapsed else Verdict("plain", "plain", values)
