@@ -282,12 +282,17 @@ class Regularization:
                     f"remove it from layers=[...]"
                 )
 
-    def _check_finite(self, now: _Checked) -> None:
-        """Raise for the layers whose penalty is not finite; on an accelerator a few steps late."""
-        if now.total.is_cpu:
-            arrived: Iterable[tuple[float, _Checked]] = [(now.total.item(), now)]
+    def _check_finite(self, now: _Checked | None = None) -> None:
+        """Raise for the layers whose penalty is not finite; on an accelerator a few steps late.
+
+        ``None`` asks for all steps so far, and waits for those that are not yet known.
+        """
+        self._unchecked = self._unchecked or LateNumbers()
+        if now is None:
+            arrived: Iterable[tuple[float, _Checked]] = self._unchecked.all()
+        elif now.total.is_cpu:
+            arrived = [(now.total.item(), now)]
         else:
-            self._unchecked = self._unchecked or LateNumbers()
             self._unchecked.add(now.total, now.detached())
             arrived = self._unchecked.arrived()
         checked = next((each for total, each in arrived if not math.isfinite(total)), None)
