@@ -43,6 +43,8 @@ FEW: dict[str, dict[str, Any]] = {
     "long-tail-small": {"training.batch_size": 16},
     "speed-small": {"optimizer.learning_rate": 0.02},
 }
+#: Perceptrons on pictures, as in the tests of settings.
+ALIKE = ("hierarchy-small", "long-tail-small")
 
 
 def shrunk(name: str) -> RunConfig:
@@ -51,7 +53,13 @@ def shrunk(name: str) -> RunConfig:
     return override(config, SHRUNK | (SPRITES if downloads else {}) | FEW.get(name, {}))
 
 
-@pytest.mark.parametrize("name", [preset.name for preset in SMALL])
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(preset.name, marks=[pytest.mark.slow] * (preset.name in ALIKE))
+        for preset in SMALL
+    ],
+)
 def test_a_small_preset_gives_the_cpus_numbers_and_waits_at_reports_only(
     name: str, device: Device
 ) -> None:
