@@ -60,6 +60,7 @@ def all_tables() -> str:
         ("The light budget again", _estimators(_read("light_budget_again"))),
         ("The gradient of drawn samples", _draws(_read("draw_bias"))),
         ("One all-reduce for every layer, or one for all", _reduces(_read("all_reduce"))),
+        ("How often the host waits for an accelerator", _waits(_read("transfers"))),
         ("On a GPU", _on_gpu(GPU_RESULTS)),
     ]
     return "\n\n".join(f"### {title}\n\n{table}" for title, table in parts)
@@ -211,6 +212,24 @@ def _reduces(found: Mapping[str, Any]) -> str:
     head = ("network", "layers", "one each, ms", "one for all, ms")
     note = f"Medians of {next(iter(found['networks'].values()))['trials']}; two gloo processes."
     return _table(head, rows) + _measured(found, note)
+
+
+def _waits(found: Mapping[str, Any]) -> str:
+    rows = []
+    for preset, versions in found["presets"].items():
+        for kind, now in versions["now"].items():
+            before = versions.get("before", {}).get(kind)
+            of_solver = f"{now['of the solver']:.0f}"
+            rows.append((f"{preset}, {kind}", _mean(before), _mean(now), of_solver))
+    table = _table(("preset, what happens", "before", "now", "of these the solver's"), rows)
+    return (
+        f"{table}\n\nMeans over the first {found['steps']} steps, counted on a device that stands "
+        f"in for a GPU (`tests/devices`); before: commit {found['before']}."
+    )
+
+
+def _mean(counts: Mapping[str, Any] | None) -> str:
+    return "" if counts is None else f"{counts['all']:.1f}"
 
 
 def _on_gpu(folder: Path) -> str:

@@ -87,6 +87,12 @@ def in_fresh_process(preset: str, steps: int, package: Path) -> dict[str, Any]:
     return found
 
 
+def commit(package: Path) -> str:
+    """Which version a checkout is of."""
+    command = ["git", "-C", str(package), "rev-parse", "--short", "HEAD"]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+
 def printed(preset: str, versions: Mapping[str, Mapping[str, Any]]) -> None:
     """A table on the terminal."""
     for kind in versions["now"]:
@@ -119,7 +125,12 @@ def main() -> None:
         }
         printed(preset, rows[preset])
     if options.out:
-        result = {"device": "the one of tests/devices", "steps": options.steps, "presets": rows}
+        result = {
+            "device": "the one of tests/devices",
+            "before": commit(options.before) if options.before else None,
+            "steps": options.steps,
+            "presets": rows,
+        }
         options.out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
 
 

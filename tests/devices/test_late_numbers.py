@@ -114,3 +114,14 @@ def test_finite_features_are_never_told_as_lost_and_nothing_waits(device: Device
 def test_skipped_features_are_no_error_and_nothing_waits(device: Device) -> None:
     assert steps(device, 3, nonfinite="skip")[0] == 39
     assert not device.waits
+
+
+def test_whoever_asks_hears_of_the_last_step_as_well(device: Device) -> None:
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(6, 8)).to(device.name)
+    handle = attach(model, variance_weight=1.0, covariance_weight=1.0, layers=["0"])
+    handle.check_finite()  # nothing has run yet
+    model(torch.full((16, 6), math.nan).to(device.name))
+    handle.penalty()
+    with pytest.raises(FeatureError, match="NaN or Inf at training step 1 in layer '0'"):
+        handle.check_finite()

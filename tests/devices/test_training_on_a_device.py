@@ -14,6 +14,7 @@ from vcr_core.config import RunConfig, override
 from vcr_core.errors import TrainingDivergedError
 from vcr_core.presets.small import SMALL
 from vcr_core.regularization.rivals import RIVALS
+from vcr_core.training import telemetry
 from vcr_core.training.experiment import prepare
 from vcr_core.training.loop import Trainer
 from vcr_core.training.recorder import Recorder
@@ -42,6 +43,8 @@ FEW: dict[str, dict[str, Any]] = {
     "long-tail-small": {"training.batch_size": 16},
     "speed-small": {"optimizer.learning_rate": 0.02},
 }
+#: Perceptrons on pictures, as in the tests of settings.
+ALIKE = ("hierarchy-small", "long-tail-small")
 
 
 def shrunk(name: str) -> RunConfig:
@@ -50,7 +53,13 @@ def shrunk(name: str) -> RunConfig:
     return override(config, SHRUNK | (SPRITES if downloads else {}) | FEW.get(name, {}))
 
 
-@pytest.mark.parametrize("name", [preset.name for preset in SMALL])
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(preset.name, marks=[pytest.mark.slow] * (preset.name in ALIKE))
+        for preset in SMALL
+    ],
+)
 def test_a_small_preset_gives_the_cpus_numbers_and_waits_at_reports_only(
     name: str, device: Device
 ) -> None:
@@ -140,6 +149,17 @@ def test_what_is_asked_of_a_run_gives_the_cpus_numbers_and_does_not_wait(device:
     there = run_on(device, DIGITS, asking)
     require_same_numbers(run_on(None, DIGITS, asking), there)
     require_one_wait_a_report(there)
+
+
+def test_a_layer_too_wide_for_the_hosts_spectrum_costs_a_wait_of_its_own(
+    device: Device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = run_on(None, DIGITS)
+    monkeypatch.setattr(telemetry, "HOST_SPECTRUM", 16)  # the layers have 24 and 12 features
+    there = run_on(device, DIGITS)
+    require_same_numbers(here, there)
+    # of the three reports the first and the last show matrices
+    assert [len(waits) for waits in there.waits if waits] == [2, 1, 2]
 
 
 def test_an_evaluation_looks_at_the_device_a_handful_of_times_beside_its_solver(

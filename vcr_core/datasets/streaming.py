@@ -17,6 +17,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from vcr_core.datasets.pictures import Chance
+from vcr_core.device_copies import send
 from vcr_core.errors import DataError
 
 #: Largest set, in bytes of float32, that becomes a tensor.
@@ -242,9 +243,9 @@ class StreamedImages:
     def _handed_out(self, pixels: Tensor | _Unreadable) -> Tensor:
         if isinstance(pixels, _Unreadable):
             raise DataError(pixels.why)
-        images = pixels.to(self.device, non_blocking=True).float().div_(255)
+        images = send(pixels, self.device).float().div_(255)
         around = (1, 3, *[1] * (images.ndim - 2))
-        mean, std = (value.to(self.device).view(around) for value in (self.mean, self.std))
+        mean, std = (send(value, self.device).view(around) for value in (self.mean, self.std))
         return images.sub_(mean).div_(std)
 
     def _with(self, rows: Tensor) -> StreamedImages:

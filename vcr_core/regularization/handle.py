@@ -184,7 +184,7 @@ class Regularization:
         ``eval()`` or under ``no_grad``.
 
         Raises ``FeatureError``, naming layer and step, where features were NaN or Inf (unless
-        ``nonfinite="skip"``; on an accelerator one call late, so that no step waits for the host).
+        ``nonfinite="skip"``; on an accelerator a few calls late, so that no step waits for it).
 
         Raises ``LayerNotMeasuredError``, saying what can be the cause, where a layer with a weight
         was not measured since the last step: here where others were or no forward came by at all,
@@ -381,17 +381,21 @@ class Regularization:
         gradient: Tensor = torch.autograd.grad(value.value, z)[0]
         return gradient.to(value.value.dtype)
 
+    def check_finite(self) -> None:
+        """Raise now what ``penalty()`` would raise later: where the device is still at work, wait.
+
+        Raises ``FeatureError``, naming layer and step, where features were NaN or Inf.
+        """
+        _require_finite(self._unchecked.all() if self._unchecked else ())
+
     def _check_finite(self, now: _Checked) -> None:
         """Raise for the layers whose penalty is not finite; on an accelerator a few steps late."""
         if now.total.is_cpu:
-            arrived: Iterable[tuple[float, _Checked]] = [(now.total.item(), now)]
-        else:
-            self._unchecked = self._unchecked or LateNumbers()
-            self._unchecked.add(now.total, now.detached())
-            arrived = self._unchecked.arrived()
-        lost = next((each for total, each in arrived if not math.isfinite(total)), None)
-        if lost is not None:
-            raise FeatureError(lost.complaint())
+            _require_finite([(now.total.item(), now)])
+            return
+        self._unchecked = self._unchecked or LateNumbers()
+        self._unchecked.add(now.total, now.detached())
+        _require_finite(self._unchecked.arrived())
 
     def _choose(self, layer: str | None) -> Sequence[AttachedLayer]:
         if layer is None:
@@ -402,6 +406,12 @@ class Regularization:
                 f"the regulariser is not attached to {layer!r}: it is attached to {known}"
             )
         return (self._layers[layer],)
+
+
+def _require_finite(arrived: Iterable[tuple[float, _Checked]]) -> None:
+    lost = next((each for total, each in arrived if not math.isfinite(total)), None)
+    if lost is not None:
+        raise FeatureError(lost.complaint())
 
 
 def _refuse(reason: Unmeasured, layers: Sequence[str], _: Tensor) -> None:
