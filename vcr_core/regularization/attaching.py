@@ -74,8 +74,9 @@ def attach(
         tokens: of (N, T, D) take "all" tokens, the "patches" after the first, or the "class" token.
         pooled: average over locations or tokens first, so that each image is one sample.
         max_samples: use a fresh random subset of this many samples each step, drawn by a generator
-            of its own; ``None`` for all. The covariance stays unbiased; the covariance term grows
-            by ``handle.noise_floors()``.
+            of its own; ``None`` for all. Their covariance is unbiased; the covariance term grows by
+            ``handle.noise_floors()``, and its gradient is too long on average, the more so the
+            fewer samples (``docs/cost.md``).
         budget: "full" is all samples at every step, "light" is ``BUDGETS["light"]``: most of the
             gain for a few per cent of the step's time, at some cost of source accuracy (see
             ``docs/cost.md``). Sets ``max_samples`` and ``every``.

@@ -9,9 +9,18 @@ from vcr_core.errors import FeatureError
 from vcr_core.regularization.axes import NOTHING_STATED, Layout, layout_of
 from vcr_core.regularization.checkpointing import recomputing
 from vcr_core.regularization.compiled import traced_identity
-from vcr_core.regularization.function import Passage, penalized_identity
+from vcr_core.regularization.function import Measured, Passage, penalized_identity
 from vcr_core.regularization.layouts import canonical, restored
-from vcr_core.regularization.options import NonFinite, PenaltyOptions, Ranks, Scale, Tokens
+from vcr_core.regularization.options import (
+    NonFinite,
+    PenaltyOptions,
+    Ranks,
+    Scale,
+    Tokens,
+    checked_seed,
+)
+from vcr_core.regularization.penalty import why_not_finite
+from vcr_core.regularization.samples import draw_seed
 from vcr_core.regularization.settings import Strength
 
 
@@ -63,7 +72,8 @@ class VCRLayer(nn.Module):
         )
         self.strength = Strength(variance_weight, covariance_weight, options)
         self.feature_axis, self.batch_first = feature_axis, batch_first
-        self._draws = torch.tensor(seed)
+        seed = checked_seed(seed)
+        self._draws = torch.tensor(seed if seed < 2**63 else draw_seed(seed, 0))
 
     @property
     def variance_weight(self) -> float:
@@ -101,7 +111,7 @@ class VCRLayer(nn.Module):
             self._draws,
         )
         if z.device.type == "cpu" and not torch.compiler.is_compiling():
-            _require_finite(measured.value)
+            _require_finite(measured)
         return restored(measured.output, layout, z.ndim)
 
     def _layout(self, shape: tuple[int, ...]) -> Layout:
@@ -124,9 +134,9 @@ class VCRLayer(nn.Module):
         )
 
 
-def _require_finite(value: Tensor) -> None:
-    if not bool(value.isfinite()):
+def _require_finite(measured: Measured) -> None:
+    if not bool(measured.value.isfinite()):
+        why = why_not_finite(measured.readings.variances, "in the input of a VCRLayer")
         raise FeatureError(
-            "expected finite features, got NaN or Inf in the input of a VCRLayer: lower the "
-            "learning rate or the weights, or pass nonfinite='skip' to train on without its penalty"
+            f"{why} weights, or pass nonfinite='skip' to train on without its penalty"
         )

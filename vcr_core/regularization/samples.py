@@ -15,6 +15,7 @@ import numpy
 import torch
 from torch import Tensor
 
+from vcr_core.device_copies import send
 from vcr_core.errors import FeatureError
 from vcr_core.regularization.options import PenaltyOptions
 from vcr_core.regularization.terms import statistics_dtype
@@ -97,15 +98,10 @@ def draw_seed(seed: int, step: int) -> int:
 
 
 def _draw_indices(seed: Tensor, total: int, size: int, device: torch.device) -> Tensor:
-    """``size`` different numbers below ``total``."""
-    number = int(seed)
-    if device.type == "cpu":  # torch would shuffle all of them
-        generator = numpy.random.Generator(numpy.random.PCG64(number % 2**64))
-        return torch.from_numpy(generator.choice(total, size, replace=False, shuffle=False))
-    shuffled = torch.randperm(
-        total, generator=torch.Generator(device=device).manual_seed(number), device=device
-    )
-    return shuffled[:size].clone()
+    """``size`` different numbers below ``total``, the same on every device."""
+    generator = numpy.random.Generator(numpy.random.PCG64(int(seed) % 2**64))
+    index = generator.choice(total, size, replace=False, shuffle=False)  # torch would shuffle all
+    return send(torch.from_numpy(index), device)
 
 
 @torch.library.custom_op("vcr_core::draw_indices", mutates_args=())
