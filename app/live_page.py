@@ -14,11 +14,10 @@ from app.advice_panel import advice_panel
 from app.controls import controls, is_behind
 from app.exports import export_menu
 from app.guard import asks, guarded
-from app.live_view import Choice, Network, View, live_view
-from app.live_view.page_file import html_page
+from app.live_view import live_view
 from app.right_and_wrong import twins_images
 from app.state import Watched, find_watched, lab_store
-from app.texts import plain, tr
+from app.texts import plain, tr, visitors_language
 from app.texts.errors import told
 from app.turns import in_turn
 from app.words import NAMES, pair_summary, progress_line, single_summary
@@ -39,6 +38,7 @@ from vcr_core.figures import (
     spectrum_chart,
     spread_chart,
 )
+from vcr_core.live_view import Choice, Network, View, html_page
 from vcr_core.presets import PRESETS, Preset
 from vcr_core.store import Run, RunState
 
@@ -171,6 +171,7 @@ def _download(watched: Watched) -> None:
             store=lab_store(),
             title=_title(watched),
             facts=_facts(watched),
+            language=visitors_language(),
         )
 
     st.download_button(
@@ -211,6 +212,7 @@ def _view(
         network=None if links.is_hidden("network") and not whole else network,
         choices=() if links.is_hidden("layer") else (matrix, order),
         step=links.step(),
+        space_plays=whole or watched.is_over or links.is_hidden("transport"),
     )
 
 

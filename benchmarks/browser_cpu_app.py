@@ -13,9 +13,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import streamlit as st
 
 from app.live_page import _view
-from app.live_view import View, live_view
+from app.live_view import live_view
 from app.state import find_watched, lab_store
 from vcr_core.figures import read_history, run_lines, to_figure
+from vcr_core.live_view import View
 
 TICK_SECONDS = 1.0
 
