@@ -21,6 +21,8 @@ const told = { selected: new Set(), count: 0, at: 0 };
 
 class RunList {
   constructor(parent) {
+    /** @type {(name: string, value: unknown) => void} */
+    this.tell = () => {};
     this.rows = new Map();
     this.table = element("table", "runs");
     this.head = element("thead");
@@ -44,7 +46,8 @@ class RunList {
       this.body.replaceChildren();
       this.drawHead();
     }
-    if (data.echo >= told.count) Object.assign(told, { selected: new Set(data.selected), count: data.echo });
+    if (data.echo >= told.count)
+      Object.assign(told, { selected: new Set(data.selected), count: data.echo });
     else if (Date.now() - told.at > LOST_MS) this.sendSelection();
     const listed = new Set(data.rows.map((row) => row.id));
     for (const [id, row] of this.rows)
@@ -69,7 +72,9 @@ class RunList {
     const first = element("th", "select");
     first.append(this.all);
     const titles = ["run", "state", "source", "transfer", "tags", "notes", "made"];
-    const cells = titles.map((name) => element("th", name, { scope: "col", title: words[`${name}_help`] ?? "" }, words[name]));
+    const cells = titles.map((name) =>
+      element("th", name, { scope: "col", title: words[`${name}_help`] ?? "" }, words[name]),
+    );
     const last = element("th", "actions", { scope: "col" });
     last.append(element("span", "hidden", {}, words.actions));
     line.append(first, ...cells, last);
@@ -83,7 +88,8 @@ class RunList {
   }
 
   selectAll(isSelected) {
-    for (const id of this.rows.keys()) isSelected ? told.selected.add(id) : told.selected.delete(id);
+    for (const id of this.rows.keys())
+      isSelected ? told.selected.add(id) : told.selected.delete(id);
     this.tellSelection();
   }
 
@@ -200,11 +206,17 @@ class RunRow {
   drawButtons() {
     const { words } = this.list;
     const wanted = this.spec.actions;
-    for (const button of [...this.buttons.children]) if (!wanted.includes(button.dataset.action)) button.remove();
+    for (const button of [...this.buttons.children])
+      if (!wanted.includes(button.dataset.action)) button.remove();
     for (const action of wanted) {
       let button = this.buttons.querySelector(`[data-action="${action}"]`);
       if (!button) {
-        button = element("button", "", { type: "button", "data-action": action, title: words[action] }, words[action]);
+        button = element(
+          "button",
+          "",
+          { type: "button", "data-action": action, title: words[action] },
+          words[action],
+        );
         button.onclick = () => this.act(action);
       }
       button.setAttribute("aria-label", `${words[action]}: ${this.spec.title} ${this.id}`);
@@ -227,7 +239,11 @@ class Field {
   constructor(row, name, tag, hint) {
     this.row = row;
     this.name = name;
-    this.box = element(tag, `field ${name}`, { placeholder: hint, spellcheck: "false", maxlength: "2000" });
+    this.box = element(tag, `field ${name}`, {
+      placeholder: hint,
+      spellcheck: "false",
+      maxlength: "2000",
+    });
     if (tag === "textarea") this.box.rows = 1;
     this.box.onkeydown = (event) => {
       event.stopPropagation(); // the page's own keys are not meant
@@ -251,7 +267,8 @@ class Field {
   show(value, label) {
     this.box.setAttribute("aria-label", label);
     const isEdited = this.box === this.box.getRootNode().activeElement;
-    const isPending = value !== this.kept && performance.now() - (this.typedAt ?? -Infinity) < PENDING_MS;
+    const isPending =
+      value !== this.kept && performance.now() - (this.typedAt ?? -Infinity) < PENDING_MS;
     if (isEdited || isPending) return;
     this.kept = value;
     if (this.box.value !== value) this.box.value = value;
@@ -266,7 +283,13 @@ function filled(template, { title, id }) {
   return template.replace("{run}", () => `${title} ${id}`);
 }
 
-const UNITS = [["day", 86400], ["hour", 3600], ["minute", 60], ["second", 1]];
+/** @type {[Intl.RelativeTimeFormatUnit, number][]} */
+const UNITS = [
+  ["day", 86400],
+  ["hour", 3600],
+  ["minute", 60],
+  ["second", 1],
+];
 
 function ago(moment, language) {
   const seconds = Math.max(0, Date.now() / 1000 - moment);

@@ -5,7 +5,8 @@
 const ASK_AFTER_MS = 1500;
 
 // By id of the code; shared by all components of the page, and kept while they come and go.
-const known = (window.vcrLabCode ??= new Map());
+window.vcrLabCode ??= new Map();
+const known = window.vcrLabCode;
 
 export default function ({ data: bytes, parentElement, setTriggerValue }) {
   const data = JSON.parse(new TextDecoder().decode(bytes));
@@ -62,7 +63,8 @@ function run({ id, css, show }, call) {
 /** Where a file of the app lies: below the address its own scripts come from, proxies and all. */
 function address(path) {
   const own = document.querySelector('script[src*="/static/js/"], script[src^="static/js/"]');
-  const root = own ? new URL("../../", own.src) : `${location.origin}/`;
+  const root =
+    own instanceof HTMLScriptElement ? new URL("../../", own.src) : `${location.origin}/`;
   const { href } = new URL(path, root);
   return path.startsWith("component/") ? kept(href) : href;
 }

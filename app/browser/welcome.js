@@ -15,6 +15,8 @@ export function show({ data, element: place, tell }) {
 
 class Welcome {
   constructor(parent) {
+    /** @type {(name: string) => void} */
+    this.choose = () => {};
     this.root = element("div", "vcr welcome");
     this.tips = new Tips(this.root);
     this.head = element("h2");
@@ -52,7 +54,11 @@ class Welcome {
     const picture = element("span", "icon", { "aria-hidden": "true" });
     picture.innerHTML = icon; // one of our own drawings
     const body = element("span", "body");
-    body.append(element("b", "", {}, title), element("span", "text", {}, text), element("span", "takes", {}, takes));
+    body.append(
+      element("b", "", {}, title),
+      element("span", "text", {}, text),
+      element("span", "takes", {}, takes),
+    );
     button.append(picture, body);
     button.onclick = () => this.choose(name);
     return button;

@@ -11,7 +11,9 @@ export class Asking {
    * @param {(steps: number[]) => void} told.ask
    */
   constructor({ steps, missing, ask }) {
-    Object.assign(this, { steps, missing, ask });
+    this.steps = steps;
+    this.missing = missing;
+    this.ask = ask;
     this.patience = PATIENCE_MS;
     /** @type {Set<string>} "source@step" that was asked for and does not exist */
     this.absent = new Set();
@@ -22,7 +24,9 @@ export class Asking {
   /** Ask for what is missing, until an answer comes. */
   request() {
     clearTimeout(this.again);
-    const wanted = this.steps().filter((step) => this.named(step).some((name) => !this.absent.has(name)));
+    const wanted = this.steps().filter((step) =>
+      this.named(step).some((name) => !this.absent.has(name)),
+    );
     if (!wanted.length) return;
     const wait = (this.askedAt ?? -Infinity) + this.patience - performance.now();
     if (wait > 0) {

@@ -23,12 +23,17 @@ export class Choices {
   }
 
   group({ id, label, options, value }) {
-    const group = element("div", "group", { role: "group", "aria-label": label, "data-choice": id });
+    const group = element("div", "group", {
+      role: "group",
+      "aria-label": label,
+      "data-choice": id,
+    });
     for (const [name, text] of options) {
       const button = element("button", "option", { type: "button" }, text);
       button.setAttribute("aria-pressed", String(name === value));
       button.onclick = () => {
-        for (const other of group.children) other.setAttribute("aria-pressed", String(other === button));
+        for (const other of group.children)
+          other.setAttribute("aria-pressed", String(other === button));
         this.view.choose(id, name);
       };
       group.append(button);

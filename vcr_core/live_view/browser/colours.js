@@ -20,7 +20,8 @@ export function channels(colour) {
   return context.getImageData(0, 0, 1, 1).data;
 }
 
-export function isDark([red, green, blue, opacity]) {
+/** @param {ArrayLike<number>} channels */
+export function isDark({ 0: red, 1: green, 2: blue, 3: opacity }) {
   return opacity > 0 && 0.299 * red + 0.587 * green + 0.114 * blue < 128;
 }
 

@@ -2,12 +2,12 @@
 // on only with Plotly.react. What a feed has sent (received.js) is told to all views of it.
 
 import { Choices } from "./choices.js";
-import { isDark, channels } from "./colours.js";
+import { channels, isDark } from "./colours.js";
 import { element, swatch, whenIdle } from "./dom.js";
-import styles from "./styles.css";
 import { Network } from "./network.js";
-import { ChartCard } from "./plots.js";
 import { copyPlotlyStyles, loadPlotly } from "./plotly.js";
+import { ChartCard } from "./plots.js";
+import styles from "./styles.css";
 import { Time } from "./time.js";
 import { Tips } from "./tips.js";
 
@@ -18,6 +18,11 @@ export class LiveView {
   /** @param {import("./received.js").Received} received */
   constructor(received) {
     this.received = received;
+    this.isTold = false;
+    /** @type {(name: string, value: unknown) => void} */
+    this.tell = () => {};
+    /** @type {(path: string) => string | Promise<string>} */
+    this.address = (path) => path;
     this.charts = new Map();
     this.hidden = new Set();
     this.later = new Set();
@@ -35,9 +40,21 @@ export class LiveView {
     this.time = new Time(this);
     this.network = new Network(this);
     this.choices = new Choices(this);
-    this.grids = Object.fromEntries(["hero", "layer", "training"].map((place) => [place, element("div", "grid")]));
+    this.grids = Object.fromEntries(
+      ["hero", "layer", "training"].map((place) => [place, element("div", "grid")]),
+    );
     const { hero, layer, training } = this.grids;
-    this.root.append(element("style", "", {}, styles), this.problem, this.legend, hero, this.network.box, this.choices.box, layer, training, this.time.box);
+    this.root.append(
+      element("style", "", {}, styles),
+      this.problem,
+      this.legend,
+      hero,
+      this.network.box,
+      this.choices.box,
+      layer,
+      training,
+      this.time.box,
+    );
     this.onVisible = () => this.draw();
     document.addEventListener("visibilitychange", this.onVisible);
     this.onKey = (event) => this.time.onKey(event);
@@ -124,7 +141,8 @@ export class LiveView {
         if (!this.charts.has(wanted.id)) this.charts.set(wanted.id, new ChartCard(this));
         const chart = this.charts.get(wanted.id);
         chart.apply(wanted);
-        if (grid.children[place] !== chart.card) grid.insertBefore(chart.card, grid.children[place]);
+        if (grid.children[place] !== chart.card)
+          grid.insertBefore(chart.card, grid.children[place]);
       });
     }
   }

@@ -57,7 +57,8 @@ export class Network {
   }
 
   select(layer) {
-    for (const [name, { box }] of this.cards) box.setAttribute("aria-pressed", String(name === layer));
+    for (const [name, { box }] of this.cards)
+      box.setAttribute("aria-pressed", String(name === layer));
   }
 
   /** There are new frames, maybe of steps that were not there before. */
@@ -91,7 +92,10 @@ export class Network {
 
 class LayerCard {
   constructor(view, network, layer) {
-    Object.assign(this, { view, network, layer, parts: new Map() });
+    this.view = view;
+    this.network = network;
+    this.layer = layer;
+    this.parts = new Map();
     this.box = element("button", "layer", { type: "button", "data-layer": layer });
     this.name = element("span", "layer-name", {}, layer);
     this.size = element("span", "layer-size");
@@ -117,15 +121,29 @@ class LayerCard {
     const known = frames.find(Boolean);
     this.size.textContent = known ? filledIn(words.features, known) : words.waiting;
     this.maps.replaceChildren(...runs.map((run, index) => this.map(run, frames[index])));
-    const lines = runs.map((run, index) => ({ run, frame: frames[index] })).filter(({ frame }) => frame);
-    this.spread.draw(words.spread, lines.map(({ run, frame }) => [run, spreadPoints(frame.spread)]), 0.5);
-    this.spectrum.draw(words.spectrum, lines.map(({ run, frame }) => [run, spectrumPoints(frame.spectrum)]));
+    const lines = runs
+      .map((run, index) => ({ run, frame: frames[index] }))
+      .filter(({ frame }) => frame);
+    this.spread.draw(
+      words.spread,
+      lines.map(({ run, frame }) => [run, spreadPoints(frame.spread)]),
+      0.5,
+    );
+    this.spectrum.draw(
+      words.spectrum,
+      lines.map(({ run, frame }) => [run, spectrumPoints(frame.spectrum)]),
+    );
     this.verdicts.replaceChildren(...lines.map(({ run, frame }) => this.judged(run, frame)));
     this.box.title = lines
       .map(({ run, frame }) => `${run.label}: ${frame.verdicts.map(([, text]) => text).join("; ")}`)
       .join("\n");
-    const said = lines.map(({ run, frame }) => `${run.label}: ${frame.verdicts.map(([, text]) => text).join(", ")}`);
-    this.box.setAttribute("aria-label", `${filledIn(words.enlarge, { layer: this.layer })}. ${said.join(". ")}`);
+    const said = lines.map(
+      ({ run, frame }) => `${run.label}: ${frame.verdicts.map(([, text]) => text).join(", ")}`,
+    );
+    this.box.setAttribute(
+      "aria-label",
+      `${filledIn(words.enlarge, { layer: this.layer })}. ${said.join(". ")}`,
+    );
   }
 
   /** One run's small correlation map; its canvas is made once and repainted. */
@@ -168,7 +186,16 @@ class Curves {
   draw(caption, lines, guide = null) {
     this.caption.textContent = caption;
     const drawn = lines.map(([run, points]) => svgLine(points, run));
-    if (guide !== null) drawn.unshift(svgLine([[guide, 0], [guide, 1]], { tone: "muted", dash: "dot" }));
+    if (guide !== null)
+      drawn.unshift(
+        svgLine(
+          [
+            [guide, 0],
+            [guide, 1],
+          ],
+          { tone: "muted", dash: "dot" },
+        ),
+      );
     this.svg.replaceChildren(...drawn);
   }
 }
@@ -176,7 +203,10 @@ class Curves {
 /** Points with x and y in 0 … 1, y upwards. */
 function svgLine(points, { tone, dash }) {
   const line = document.createElementNS("http://www.w3.org/2000/svg", "polyline");
-  line.setAttribute("points", points.map(([x, y]) => `${(100 * x).toFixed(1)},${(39 - 38 * y).toFixed(1)}`).join(" "));
+  line.setAttribute(
+    "points",
+    points.map(([x, y]) => `${(100 * x).toFixed(1)},${(39 - 38 * y).toFixed(1)}`).join(" "),
+  );
   line.setAttribute("class", `line ${dash}`);
   line.style.stroke = `var(--${tone})`;
   return line;

@@ -22,7 +22,10 @@ export class Numbers {
     for (const [name, { from, x, y }] of Object.entries(message.series ?? {})) {
       const known = this.series.get(name) ?? { x: [], y: [] };
       if (from > known.x.length) throw new GapError(name);
-      this.series.set(name, { x: known.x.slice(0, from).concat(x), y: known.y.slice(0, from).concat(y) });
+      this.series.set(name, {
+        x: known.x.slice(0, from).concat(x),
+        y: known.y.slice(0, from).concat(y),
+      });
       changed.add(name);
     }
     for (const [name, packed] of Object.entries(message.arrays ?? {})) {
@@ -49,7 +52,9 @@ export class Numbers {
   /** An array at a step (null: the newest); undefined where it has to be asked for. */
   arrayAt(name, step) {
     const newest = this.arrays.get(name);
-    return step === null || newest?.steps || newest?.step <= step ? newest : this.past.get(name)?.get(step);
+    return step === null || newest?.steps || newest?.step <= step
+      ? newest
+      : this.past.get(name)?.get(step);
   }
 
   keepOnly(names) {

@@ -54,17 +54,23 @@ export class ChartCard {
   /** The current values of a term's series in this chart, in words. */
   readings({ number }) {
     if (!number) return "";
-    const found = this.panels.flatMap((panel) => panel.spec.readouts.map((readout) => [panel, readout]));
+    const found = this.panels.flatMap((panel) =>
+      panel.spec.readouts.map((readout) => [panel, readout]),
+    );
     return found
       .filter(([, { source }]) => source.endsWith(number))
-      .map(([panel, { run, source, format }]) =>
-        `${shown(panel.reading(source, format), format)} ${this.view.runLine(run).label}`)
+      .map(
+        ([panel, { run, source, format }]) =>
+          `${shown(panel.reading(source, format), format)} ${this.view.runLine(run).label}`,
+      )
       .join(", ");
   }
 
   /** One colour range for all matrices of the chart. */
   get limit() {
-    const arrays = this.panels.flatMap((panel) => panel.sources()).map((name) => this.view.numbers.arrays.get(name));
+    const arrays = this.panels
+      .flatMap((panel) => panel.sources())
+      .map((name) => this.view.numbers.arrays.get(name));
     return Math.max(0, ...arrays.filter(Boolean).map((array) => array.limit)) || 1;
   }
 
@@ -95,6 +101,7 @@ class PanelPlot {
     this.view = view;
     this.dirty = true;
     this.plotted = false;
+    this.stood = new Map(); // by name: the array that was shown last
     this.box = element("div", "panel");
     this.tag = element("span", "tag");
     this.title = element("h4", "name");
@@ -114,7 +121,10 @@ class PanelPlot {
     this.resizer = new ResizeObserver(() => this.resize());
     this.resizer.observe(this.frame);
     const margin = `${NEAR_PX}px`;
-    this.watcher = new IntersectionObserver(() => this.draw(), { rootMargin: margin, scrollMargin: margin });
+    this.watcher = new IntersectionObserver(() => this.draw(), {
+      rootMargin: margin,
+      scrollMargin: margin,
+    });
     this.watcher.observe(this.frame);
   }
 
@@ -160,7 +170,9 @@ class PanelPlot {
   missing(step) {
     const shown = this.spec.traces.filter((trace) => isSnapshot(trace));
     const names = shown.flatMap(({ source, minus }) => (minus ? [source, minus] : [source]));
-    return names.filter((name) => this.view.numbers.arrays.has(name) && !this.view.numbers.arrayAt(name, step));
+    return names.filter(
+      (name) => this.view.numbers.arrays.has(name) && !this.view.numbers.arrayAt(name, step),
+    );
   }
 
   sources() {
@@ -249,8 +261,8 @@ class PanelPlot {
   array(name) {
     const { numbers, at } = this.view;
     const found = numbers.arrayAt(name, at);
-    if (found) return (this.stood ??= new Map()).set(name, found) && found;
-    return this.stood?.get(name) ?? numbers.arrays.get(name);
+    if (found) this.stood.set(name, found);
+    return found ?? this.stood.get(name) ?? numbers.arrays.get(name);
   }
 
   layout() {
@@ -275,8 +287,16 @@ class PanelPlot {
     if (this.settings && this.settingsFor === this.chart.spec.compact) return this.settings;
     this.settingsFor = this.chart.spec.compact;
     const { words, plotly } = this.view;
-    const save = (format, title, icon) => ({ name: `download-${format}`, title, icon, click: () => this.download(format) });
-    const downloads = [save("png", words.download, plotly.Icons.camera), save("svg", words.download_svg, plotly.Icons.disk)];
+    const save = (format, title, icon) => ({
+      name: `download-${format}`,
+      title,
+      icon,
+      click: () => this.download(format),
+    });
+    const downloads = [
+      save("png", words.download, plotly.Icons.camera),
+      save("svg", words.download_svg, plotly.Icons.disk),
+    ];
     const zooming = this.settingsFor ? [] : ["zoom2d", "pan2d"];
     this.settings = {
       displaylogo: false,
@@ -292,18 +312,34 @@ class PanelPlot {
   download(format) {
     const { data, layout } = this.plot;
     const [width, height] = [this.plot.clientWidth, this.plot.clientHeight + 70];
-    const title = { text: `${this.chart.spec.title}: ${this.spec.title}`, x: 0.02, font: { size: 15, color: this.view.theme.ink } };
+    const title = {
+      text: `${this.chart.spec.title}: ${this.spec.title}`,
+      x: 0.02,
+      font: { size: 15, color: this.view.theme.ink },
+    };
     const margin = { ...layout.margin, t: layout.margin.t + 40, b: layout.margin.b + 30 };
     const legend = { orientation: "h", y: -0.12, yanchor: "top" };
-    const figure = { data, layout: { ...layout, title, margin, legend, width, height, showlegend: true } };
+    const figure = {
+      data,
+      layout: { ...layout, title, margin, legend, width, height, showlegend: true },
+    };
     const filename = `vcr-lab ${this.chart.spec.id} ${this.spec.title}`.replace(/[^\w -]+/g, " ");
-    return this.view.plotly.downloadImage(figure, { format, width, height, scale: format === "png" ? 3 : 1, filename });
+    return this.view.plotly.downloadImage(figure, {
+      format,
+      width,
+      height,
+      scale: format === "png" ? 3 : 1,
+      filename,
+    });
   }
 
   /** The last value of a series; of a pair of accuracies, at the last step that both have reached. */
   reading(source, format) {
     const sources = this.spec.readouts.map((readout) => readout.source);
-    const pair = format === "percent" && sources.length === 2 ? this.view.numbers.latestPair(...sources, this.view.at) : null;
+    const pair =
+      format === "percent" && sources.length === 2
+        ? this.view.numbers.latestPair(...sources, this.view.at)
+        : null;
     return pair ? pair[sources.indexOf(source)] : this.view.numbers.latest(source, this.view.at);
   }
 
@@ -311,12 +347,18 @@ class PanelPlot {
   drawGain() {
     const compares = this.chart.spec.place === "hero";
     const shares = this.spec.readouts.filter(({ format }) => compares && format === "percent");
-    const pair = shares.length === 2 ? this.view.numbers.latestPair(...shares.map(({ source }) => source), this.view.at) : null;
+    const pair =
+      shares.length === 2
+        ? this.view.numbers.latestPair(...shares.map(({ source }) => source), this.view.at)
+        : null;
     const points = pair ? 100 * (pair[1] - pair[0]) : 0;
     this.gain.textContent = pair ? `${points < 0 ? "−" : "+"}${Math.abs(points).toFixed(1)}` : "";
     if (!pair) return;
     const winner = this.view.runLine(shares[points < 0 ? 0 : 1].run);
-    this.gain.style.setProperty("--tone", Math.abs(points) < 1 ? "var(--muted)" : `var(--${winner.tone})`);
+    this.gain.style.setProperty(
+      "--tone",
+      Math.abs(points) < 1 ? "var(--muted)" : `var(--${winner.tone})`,
+    );
   }
 
   /** Which step a matrix shows: matrices are kept less often than numbers. */

@@ -9,10 +9,13 @@ const RESEND_AFTER_MS = 2000;
 
 export class Received {
   constructor() {
+    /** @type {(name: string, value: unknown) => void} */
+    this.tell = () => {};
     this.numbers = new Numbers();
     this.frames = new Map(); // "run:layer" -> frames in the order of their steps
     this.charts = new Map(); // by id, with their drawings
-    this.page = null; // all else that is told once
+    /** @type {any} all else that is told once */
+    this.page = null;
     /** @type {number | undefined} */
     this.sequence = undefined;
     this.ticks = 0;
@@ -58,8 +61,14 @@ export class Received {
 
   /** Everything, as news for a view that comes later. */
   everything() {
-    const changed = new Set();
-    return { isFresh: true, hasSpec: true, hasFrames: true, hasMarks: true, changed };
+    return {
+      isFresh: true,
+      hasSpec: true,
+      hasFrames: true,
+      hasMarks: true,
+      answered: undefined,
+      changed: new Set(),
+    };
   }
 
   keepSpec({ charts, drawings, ...page }) {

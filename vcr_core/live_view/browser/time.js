@@ -55,7 +55,9 @@ export class Time {
   }
 
   get place() {
-    return this.view.at === null ? this.steps.length - 1 : Math.max(this.steps.indexOf(this.view.at), 0);
+    return this.view.at === null
+      ? this.steps.length - 1
+      : Math.max(this.steps.indexOf(this.view.at), 0);
   }
 
   turnTo(place, { tell = true } = {}) {
@@ -66,7 +68,8 @@ export class Time {
     this.label_();
     this.asking.request();
     clearTimeout(this.telling);
-    if (tell) this.telling = setTimeout(() => this.playing || this.view.choose("step", this.view.at), 500);
+    if (tell)
+      this.telling = setTimeout(() => this.playing || this.view.choose("step", this.view.at), 500);
   }
 
   label_() {
@@ -120,7 +123,8 @@ export class Time {
 
   /** Arrows step through the run; space plays it, where the page around has no other use for it. */
   onKey(event) {
-    if (this.box.hidden || !this.view.root.isConnected || isTyping(event) || hasModifier(event)) return;
+    if (this.box.hidden || !this.view.root.isConnected || isTyping(event) || hasModifier(event))
+      return;
     const way = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
     const plays = event.key === " " && this.spacePlays;
     if (!plays && (way === undefined || (way > 0 && this.view.at === null))) return;
@@ -136,7 +140,11 @@ export class Time {
 function isTyping(event) {
   const focused = event.composedPath()[0];
   if (!(focused instanceof Element)) return false;
-  if (focused.closest("input, textarea, select, [contenteditable], [role='slider'], [role='radiogroup'], [role='tablist']"))
+  if (
+    focused.closest(
+      "input, textarea, select, [contenteditable], [role='slider'], [role='radiogroup'], [role='tablist']",
+    )
+  )
     return true;
   return event.key === " " && focused.closest("button, a, summary") !== null;
 }

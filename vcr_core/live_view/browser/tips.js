@@ -9,6 +9,8 @@ const LEAVE_MS = 150; // so that the pointer can move onto the tooltip
 export class Tips {
   constructor(host) {
     this.host = host;
+    /** @type {((anchor: Element, term: any) => string) | undefined} of the current numbers */
+    this.values = undefined;
     this.terms = new Map();
     this.written = new WeakMap();
     this.bubble = make("div", "tip", { "aria-hidden": "true" });
@@ -25,7 +27,11 @@ export class Tips {
     this.away = new AbortController();
     const everywhere = { capture: true, passive: true, signal: this.away.signal };
     document.addEventListener("scroll", () => this.hide(), everywhere);
-    document.addEventListener("pointerdown", (event) => this.isOutside(event) && this.hide(), everywhere);
+    document.addEventListener(
+      "pointerdown",
+      (event) => this.isOutside(event) && this.hide(),
+      everywhere,
+    );
   }
 
   isOutside(event) {
@@ -43,7 +49,9 @@ export class Tips {
     this.text = text;
     this.words = words;
     this.terms = new Map(terms.map((term) => [term.id, term]));
-    this.forms = new Map(terms.flatMap(({ id, forms }) => forms.map((form) => [form.toLowerCase(), id])));
+    this.forms = new Map(
+      terms.flatMap(({ id, forms }) => forms.map((form) => [form.toLowerCase(), id])),
+    );
     const longestFirst = [...this.forms.keys()].sort((a, b) => b.length - a.length);
     const parts = longestFirst.map((form) => {
       const literal = form.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
@@ -60,7 +68,10 @@ export class Tips {
     const found = new Map();
     for (const match of text.matchAll(this.pattern)) {
       const word = match[0].toLowerCase();
-      const id = this.forms.get(word) ?? this.forms.get(word.slice(0, -1)) ?? this.forms.get(word.slice(0, -2));
+      const id =
+        this.forms.get(word) ??
+        this.forms.get(word.slice(0, -1)) ??
+        this.forms.get(word.slice(0, -2));
       if (!found.has(id)) found.set(id, [match.index, match[0].length, id]);
     }
     return [...found.values()];
@@ -90,7 +101,9 @@ export class Tips {
     clearTimeout(this.leaving);
     if (this.anchor === anchor && this.bubble.matches(":popover-open")) return;
     this.anchor = anchor;
-    this.bubble.replaceChildren(...terms.map((term) => this.paragraph(term, values?.(anchor, term))));
+    this.bubble.replaceChildren(
+      ...terms.map((term) => this.paragraph(term, values?.(anchor, term))),
+    );
     this.bubble.showPopover();
     this.place(anchor.getBoundingClientRect());
   }
@@ -98,7 +111,15 @@ export class Tips {
   paragraph({ name, text }, now) {
     const paragraph = make("p");
     paragraph.append(make("b", "", {}, name), ` ${text}`);
-    if (now) paragraph.append(make("span", "now-value", {}, this.words.now.replace("{values}", () => now)));
+    if (now)
+      paragraph.append(
+        make(
+          "span",
+          "now-value",
+          {},
+          this.words.now.replace("{values}", () => now),
+        ),
+      );
     return paragraph;
   }
 
@@ -130,8 +151,14 @@ export class Explain {
   constructor(tips, values) {
     this.tips = tips;
     this.values = values;
-    this.said = make("span", "", { id: `explained-${(explained += 1)}`, hidden: "" });
-    this.button = make("button", "explain", { type: "button", "aria-describedby": this.said.id, hidden: "" }, "?");
+    explained += 1;
+    this.said = make("span", "", { id: `explained-${explained}`, hidden: "" });
+    this.button = make(
+      "button",
+      "explain",
+      { type: "button", "aria-describedby": this.said.id, hidden: "" },
+      "?",
+    );
     this.box = make("span", "explains");
     this.box.append(this.button, this.said);
     this.button.onfocus = () => this.button.matches(":focus-visible") && this.show();
@@ -148,7 +175,10 @@ export class Explain {
     const ids = new Set(texts.flatMap((text) => this.tips.find(text).map(([, , id]) => id)));
     this.terms = [...ids, ...more].map((id) => this.tips.terms.get(id));
     this.button.hidden = !this.terms.length;
-    this.button.setAttribute("aria-label", (this.tips.words?.explain ?? "").replace("{title}", () => title));
+    this.button.setAttribute(
+      "aria-label",
+      (this.tips.words?.explain ?? "").replace("{title}", () => title),
+    );
     this.said.textContent = this.terms.map(({ name, text }) => `${name}: ${text}`).join(" ");
   }
 
