@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from app.advice_panel import COLUMNS, QUESTION
-from app.controls import KNOBS
 from app.data_page import VIEWS, VIEWS_OF_POINTS
 from app.layer_panel import CONVENTIONS
 from app.links import PARTS
@@ -31,7 +30,9 @@ from vcr_core.datasets.corruption_names import CORRUPTIONS
 from vcr_core.datasets.places import MADE_HERE
 from vcr_core.figures import Chart, charts, drawing, history
 from vcr_core.figures.parts import RunLine
+from vcr_core.live_view import asked
 from vcr_core.live_view.glossary import GLOSSARY
+from vcr_core.live_view.knobs import BOTH_TWINS, BUTTONS, KNOBS
 from vcr_core.live_view.tips import WORDS as TIPS_WORDS
 from vcr_core.live_view.words import WORDS, translated_chart
 from vcr_core.presets import PRESETS
@@ -110,6 +111,7 @@ def sentences() -> set[str]:
     """Every English sentence that the page can show."""
     found = (
         set(WORDS.values())
+        | {*asked.WORDS.values(), *asked.BECAME.values(), *BUTTONS.values(), BOTH_TWINS}
         | set(LIST_WORDS.values())
         | set(REPORT_WORDS.values())
         | {text.NOT_PAIRED, text.READING, text.SO_FAR, text.UNEVEN, *text.MEASURES.values()}

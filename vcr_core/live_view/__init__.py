@@ -8,10 +8,12 @@ Imports neither Streamlit nor torch.
 
 from __future__ import annotations
 
+from vcr_core.live_view.commands import obey
 from vcr_core.live_view.feed import Feed
 from vcr_core.live_view.language import ENGLISH, Language
 from vcr_core.live_view.page_file import html_page
 from vcr_core.live_view.spec import Choice, Network, View
+from vcr_core.live_view.watched import Watched, find_watched
 from vcr_core.live_view.whole_feed import WholeFeed
 
 __all__ = [
@@ -21,6 +23,9 @@ __all__ = [
     "Language",
     "Network",
     "View",
+    "Watched",
     "WholeFeed",
+    "find_watched",
     "html_page",
+    "obey",
 ]
