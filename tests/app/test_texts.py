@@ -13,7 +13,6 @@ from app.advice_panel import COLUMNS, QUESTION
 from app.data_page import VIEWS, VIEWS_OF_POINTS
 from app.layer_panel import CONVENTIONS
 from app.links import PARTS
-from app.live_page import MATRICES, ORDERS
 from app.right_and_wrong import GROUPS
 from app.right_and_wrong import QUESTION as IMAGES_QUESTION
 from app.run_list.component import WORDS as LIST_WORDS
@@ -33,6 +32,7 @@ from vcr_core.figures.parts import RunLine
 from vcr_core.live_view import asked
 from vcr_core.live_view.glossary import GLOSSARY
 from vcr_core.live_view.knobs import BOTH_TWINS, BUTTONS, KNOBS
+from vcr_core.live_view.run_view import MATRICES, ORDERS
 from vcr_core.live_view.tips import WORDS as TIPS_WORDS
 from vcr_core.live_view.words import WORDS, translated_chart
 from vcr_core.presets import PRESETS
@@ -139,6 +139,7 @@ def sentences() -> set[str]:
         found |= set(of_chart(chart))
     for _, label in (*MATRICES, *ORDERS):
         found.add(label)
+    found |= {"Matrix", "Order of features"}
     for name in KNOBS:
         found |= {str(fields()[name].title), fields()[name].description or ""}
     return found - {"", "x", "shape"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from base64 import b64encode
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from feeder import LAYERS, Feeder, network
 from playwright.sync_api import Page, expect
 
 from vcr_core.figures import plotly_folder
-from vcr_core.live_view import Feed, View
+from vcr_core.live_view import Feed, View, html_page
 from vcr_core.live_view.bundle import bundle
 from vcr_core.store import Store
 
@@ -49,13 +50,15 @@ class Around:
 
     def tick(self, *places: str) -> dict[str, Any]:
         """The next message, told to the views in these places."""
-        store = self.feeder.store
-        runs = tuple(store.run(run) for run in self.feeder.runs)
-        layer = LAYERS[-1]
-        view = View(self.feeder.charts(layer), network((runs[0], runs[1]), layer))
-        message = json.loads(json.dumps(self.feed.next_message(view, store)))
+        message = self.feed.next_message(self.view(LAYERS[-1]), self.feeder.store)
+        message = json.loads(json.dumps(message))
         self.page.evaluate("([message, places]) => tellAll(message, places)", [message, places])
         return dict(message)
+
+    def view(self, layer: str) -> View:
+        """The charts and the row of layers, with one enlarged."""
+        first, second = (self.feeder.store.run(run) for run in self.feeder.runs)
+        return View(self.feeder.charts(layer), network((first, second), layer))
 
     def heard(self) -> list[list[Any]]:
         return list(self.page.evaluate("heard"))
@@ -93,6 +96,17 @@ def test_two_views_of_one_feed_show_the_same_and_are_turned_apart(
     assert ["right", "chosen", {"layer": LAYERS[0]}] in around.heard()
 
 
+def test_the_arrows_turn_the_view_that_has_the_focus(around: Around, browser_page: Page) -> None:
+    around.tick("left", "right")
+    for place in ("left", "right"):
+        view = browser_page.locator(f"#{place} .vcr-live")
+        expect(view).to_have_attribute("data-plots", str(PLOTS), timeout=PATIENCE_MS)
+    browser_page.locator("#right .play").focus()
+    browser_page.keyboard.press("ArrowLeft")
+    expect(browser_page.locator("#right .vcr-live")).to_have_attribute("data-step", "48")
+    assert fact(browser_page, "left", "step") == "live"
+
+
 def test_a_view_that_comes_later_shows_everything_at_once(
     around: Around, browser_page: Page
 ) -> None:
@@ -119,6 +133,28 @@ def test_the_colours_of_the_page_around_are_taken_from_its_properties(
     expect(left).to_have_attribute("data-theme", "light")
     chart = browser_page.locator("#left .chart").first
     assert chart.evaluate("card => getComputedStyle(card).backgroundColor") == "rgb(254, 254, 254)"
+
+
+def test_a_saved_page_moves_through_the_run_without_a_server(
+    around: Around, browser_page: Page, tmp_path: Path
+) -> None:
+    feeder = around.feeder
+    text = html_page(around.view, LAYERS[-1], store=feeder.store, title="Twins", facts="saved")
+    saved = tmp_path / "saved.html"
+    saved.write_text(text, encoding="utf-8")
+    browser_page.goto(saved.as_uri())
+    view = browser_page.locator(".vcr-live")
+    expect(view).to_have_attribute("data-plots", str(PLOTS), timeout=PATIENCE_MS)
+    browser_page.locator(f"[data-layer='{LAYERS[0]}']").click()
+    expect(view.get_by_text(f"{LAYERS[0]}, enlarged")).to_be_visible()
+    browser_page.locator(".slider").fill("1")
+    expect(view).to_have_attribute("data-step", "6")
+    matrix = browser_page.locator("[data-square='true'] .plot").first
+    assert len(matrix.evaluate("plot => plot.data[0].z")) == feeder.features
+    browser_page.locator(".live").click()
+    browser_page.locator("h1").click()
+    browser_page.keyboard.press("Space")
+    expect(view).not_to_have_attribute("data-step", "live")
 
 
 def test_a_message_that_was_lost_is_asked_for(around: Around, browser_page: Page) -> None:

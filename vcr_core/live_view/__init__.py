@@ -12,6 +12,7 @@ from vcr_core.live_view.commands import obey
 from vcr_core.live_view.feed import Feed
 from vcr_core.live_view.language import ENGLISH, Language
 from vcr_core.live_view.page_file import html_page
+from vcr_core.live_view.run_view import run_view
 from vcr_core.live_view.spec import Choice, Network, View
 from vcr_core.live_view.watched import Watched, find_watched
 from vcr_core.live_view.whole_feed import WholeFeed
@@ -28,4 +29,5 @@ __all__ = [
     "find_watched",
     "html_page",
     "obey",
+    "run_view",
 ]

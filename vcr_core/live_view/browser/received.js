@@ -47,7 +47,8 @@ export class Received {
     if (message.spec) this.keepSpec(message.spec);
     const changed = this.numbers.add(message);
     for (const [name, frames] of Object.entries(message.frames ?? {}))
-      this.frames.set(name, [...(this.frames.get(name) ?? []), ...frames]);
+      if (this.frames.has(name)) this.frames.get(name).push(...frames);
+      else this.frames.set(name, [...frames]);
     if (message.marks) this.numbers.marks = message.marks;
     return {
       isFresh: Boolean(message.fresh),

@@ -123,8 +123,9 @@ export class Time {
 
   /** Arrows step through the run; space plays it, where the page around has no other use for it. */
   onKey(event) {
-    if (this.box.hidden || !this.view.root.isConnected || isTyping(event) || hasModifier(event))
-      return;
+    const { root } = this.view;
+    if (this.box.hidden || !root.isConnected || isElsewhere(event, root)) return;
+    if (isTyping(event) || hasModifier(event)) return;
     const way = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
     const plays = event.key === " " && this.spacePlays;
     if (!plays && (way === undefined || (way > 0 && this.view.at === null))) return;
@@ -134,6 +135,12 @@ export class Time {
     this.stop();
     this.turnTo(this.place + way);
   }
+}
+
+/** Whether another view of the page has the focus. */
+function isElsewhere(event, root) {
+  const path = event.composedPath();
+  return !path.includes(root) && path.some((part) => part.classList?.contains("vcr-live"));
 }
 
 /** Whether a key belongs to the element that has the focus. */
