@@ -1,9 +1,9 @@
-"""A component's script and styles, sent to a browser once instead of with every update.
+"""A component's code for the browser, sent once instead of with every update.
 
 Streamlit puts a component's whole script into each of its updates: for the live view that is
-more than its numbers. So a component is registered with a small loader alone (``loader.js``); what
-it loads comes with the first message of a session, and again where the browser says that it does
-not have it.
+more than its numbers. So a component is registered with a small loader alone (``streamlit.js``);
+what it loads comes with the first message of a session, and again where the browser says that it
+does not have it.
 
 Messages travel as bytes: of anything else Streamlit asks whether it is a data frame, for which it
 imports pandas (half a second of the first page), and works out its identity, with every update.
@@ -22,28 +22,24 @@ from typing import Any
 import streamlit as st
 
 SENT = "browser code sent"
+HERE = Path(__file__).parent
 
 
 @dataclass(frozen=True)
 class BrowserCode:
-    """One ES module whose default export is a component, and its style rules."""
+    """One ES module that exports ``show``, made by ``npm run build``."""
 
     js: str
-    css: str
 
     @classmethod
-    def read(cls, folder: Path, scripts: tuple[str, ...], styles: tuple[str, ...]) -> BrowserCode:
-        """The files of a folder, joined in this order."""
-        parts = (
-            "\n".join((folder / name).read_text(encoding="utf-8") for name in names)
-            for names in (scripts, styles)
-        )
-        return cls(*parts)
+    def built(cls, name: str) -> BrowserCode:
+        """The code of one of the app's own components."""
+        return cls(_built(name))
 
     @cached_property
     def id(self) -> str:
         """Differs where the code does: a browser that has an older one loads it anew."""
-        return hashlib.sha256(f"{self.js}\0{self.css}".encode()).hexdigest()[:12]
+        return hashlib.sha256(f"{self.js}\0{page_colours()}".encode()).hexdigest()[:12]
 
     def attached(self, message: Mapping[str, Any]) -> bytes:
         """A message to the component, with the code where this session has not been sent it."""
@@ -51,7 +47,7 @@ class BrowserCode:
         code = {"id": self.id}
         if self.id not in sent:
             sent.add(self.id)
-            code |= {"js": self.js, "css": self.css}
+            code |= {"js": self.js, "css": page_colours()}
         text = json.dumps({**message, "code": code}, ensure_ascii=False, separators=(",", ":"))
         return text.encode()
 
@@ -63,4 +59,14 @@ class BrowserCode:
 @cache
 def loader() -> str:
     """The script that every component is registered with."""
-    return Path(__file__).with_name("loader.js").read_text(encoding="utf-8")
+    return _built("streamlit")
+
+
+@cache
+def page_colours() -> str:
+    """Streamlit's colours and letters by the names that components know them by."""
+    return (HERE / "browser" / "streamlit.css").read_text(encoding="utf-8")
+
+
+def _built(name: str) -> str:
+    return (HERE / "built" / f"{name}.js").read_text(encoding="utf-8")

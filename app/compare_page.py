@@ -9,8 +9,7 @@ import streamlit as st
 from app import links
 from app.compare_parts import links_to_lab, results_table, settings_table, state_line
 from app.exports import export_menu
-from app.live_view import View, live_view, make_ready
-from app.live_view.whole_feed import WholeFeed
+from app.live_view import live_view, make_ready
 from app.matrices import matrices
 from app.right_and_wrong import groups_images
 from app.run_actions import MOST_COMPARED
@@ -29,6 +28,7 @@ from vcr_core.comparison import (
 )
 from vcr_core.errors import UnknownRunError, VcrLabError
 from vcr_core.figures import Chart, History, read_history
+from vcr_core.live_view import View, WholeFeed
 from vcr_core.store import Run, Store
 
 RUNS = "runs"

@@ -11,20 +11,7 @@ from __future__ import annotations
 import streamlit as st
 
 from app import links
-from app.commands import (
-    Move,
-    asked,
-    asked_to_pause,
-    follow,
-    last_move,
-    live_settings,
-    moves,
-    resume,
-    send,
-    turn_to,
-    undo,
-    withdraw,
-)
+from app.commands import ask, follow, turn_to
 from app.fork_panel import fork_panel
 from app.guard import asks, guarded, say_problem
 from app.layer_panel import layer_panel
@@ -33,24 +20,19 @@ from app.share_panel import share_panel
 from app.state import Watched, find_watched, lab_store
 from app.texts import plain, tr
 from app.turns import in_turn
-from vcr_core.config import RunConfig, fields, get_value
-from vcr_core.store import CommandKind, Run
+from vcr_core.live_view.asked import BECAME, Move, asked, last_move, moves
+from vcr_core.live_view.knobs import BUTTONS, KNOBS, Knob, buttons, knobs
+from vcr_core.store import Run
 
 STATUS_SECONDS = 0.5
 TOLD = "told of"
-WEIGHTS = (0.0, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0)
-RATES = (1e-5, 3e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1)
-BECAME = {
-    "requested": "requested",
-    "planned": "planned for step {step}",
-    "applied": "applied at step {step}",
-    "refused": "refused: {reason}",
+ICONS = {
+    "pause": ":material/pause:",
+    "resume": ":material/play_arrow:",
+    "step": ":material/skip_next:",
+    "stop": ":material/stop:",
 }
-KNOBS = {
-    "regularizer.variance_weight": WEIGHTS,
-    "regularizer.covariance_weight": WEIGHTS,
-    "optimizer.learning_rate": RATES,
-}
+SHORTCUTS = {"pause": "Space", "resume": "Space", "step": "Right"}
 
 
 def controls(watched: Watched) -> None:
@@ -65,23 +47,23 @@ def controls(watched: Watched) -> None:
 def is_behind(watched: Watched) -> bool:
     """Whether the bar does not tell yet what was asked of the run elsewhere, or became of it."""
     run = watched.main
-    return st.session_state.get(f"{TOLD}:{run.id}") != asked(run)
+    return st.session_state.get(f"{TOLD}:{run.id}") != asked(lab_store(), run)
 
 
 def _bar(run_id: str) -> None:
     say_problem()
     watched = find_watched(lab_store(), run_id)
-    st.session_state[f"{TOLD}:{watched.main.id}"] = asked(watched.main)
+    st.session_state[f"{TOLD}:{watched.main.id}"] = asked(lab_store(), watched.main)
     with st.container(key="transport", horizontal=True, vertical_alignment="center"):
         if not watched.is_over and not links.is_hidden("transport"):
             _transport(watched)
         _panels(watched)
     if not watched.is_over and not links.is_hidden("knobs"):
-        live = live_settings(watched.main)
         with st.container(key="knobs"):
-            for column, (field, grid) in zip(st.columns(len(KNOBS)), KNOBS.items(), strict=True):
+            shown = knobs(lab_store(), watched, tr)
+            for column, knob in zip(st.columns(len(shown)), shown, strict=True):
                 with column:
-                    _knob(watched, live, field, grid)
+                    _knob(watched, knob)
     if watched.is_over:
         return
     if _is_awaited(watched):
@@ -99,22 +81,25 @@ def _status(run_id: str) -> None:
 
 
 def _is_awaited(watched: Watched) -> bool:
-    return any(move.is_awaited for move in moves(watched))
+    return any(move.is_awaited for move in moves(lab_store(), watched.main, tr))
 
 
 def _say_moves(watched: Watched) -> None:
-    st.caption(" · ".join(map(told, moves(watched))) or "\u00a0")
+    said = map(told, moves(lab_store(), watched.main, tr))
+    st.caption(" · ".join(said) or "\u00a0")
 
 
 def _transport(watched: Watched) -> None:
-    if asked_to_pause(watched.main):
-        _button(
-            tr("Resume"), ":material/play_arrow:", CommandKind.RESUME, watched, shortcut="Space"
+    for word in buttons(lab_store(), watched):
+        st.button(
+            tr(BUTTONS[word]),
+            icon=ICONS[word],
+            key=f"bar:{word}",
+            disabled=links.is_locked("transport") or not watched.active,
+            shortcut=SHORTCUTS.get(word),
+            on_click=asks(ask, button=f"bar:{word}"),
+            args=(watched, word),
         )
-    else:
-        _button(tr("Pause"), ":material/pause:", CommandKind.PAUSE, watched, shortcut="Space")
-    _button(tr("One step"), ":material/skip_next:", CommandKind.STEP, watched, shortcut="Right")
-    _button(tr("Stop and keep"), ":material/stop:", CommandKind.STOP, watched)
 
 
 def _panels(watched: Watched) -> None:
@@ -132,66 +117,31 @@ def _panels(watched: Watched) -> None:
 
 
 def _undo(watched: Watched) -> None:
-    move = last_move(watched.main)
+    move = last_move(lab_store(), watched.main)
     st.button(
         tr("Undo"),
         icon=":material/undo:",
         key="undo",
         disabled=move is None or links.is_locked("knobs"),
         help=tr("Turn the last knob back to where it stood."),
-        on_click=asks(undo, button="undo"),
-        args=(watched,),
+        on_click=asks(ask, button="undo"),
+        args=(watched, "undo"),
     )
 
 
-def _button(
-    label: str,
-    icon: str,
-    kind: CommandKind,
-    watched: Watched,
-    *,
-    shortcut: str | None = None,
-) -> None:
-    st.button(
-        label,
-        icon=icon,
-        key=f"bar:{kind.value}",
-        disabled=links.is_locked("transport") or not watched.active,
-        shortcut=shortcut,
-        on_click=asks(_ask, button=f"bar:{kind.value}"),
-        args=(watched, kind),
-    )
-
-
-def _ask(watched: Watched, kind: CommandKind) -> None:
-    if kind is CommandKind.PAUSE and asked_to_pause(watched.main):
-        return  # the same click once more: it may come when the page is drawn anew
-    if kind is CommandKind.RESUME:
-        if asked_to_pause(watched.main):
-            resume(watched)
-        return
-    runs = watched.active
-    if kind is CommandKind.STOP:
-        runs = tuple(run for run in runs if not withdraw(run))
-    send(runs, kind)
-
-
-def _knob(watched: Watched, live: RunConfig, field: str, grid: tuple[float, ...]) -> None:
-    """One slider. The learning rate turns both twins; the weights turn the regularised one."""
-    now, key, info = float(get_value(live, field)), _key(watched.main, field), fields()[field]
-    follow(key, now)
-    both = ""
-    if field.startswith("optimizer") and watched.is_pair:
-        both = f" {tr('It turns both twins, so that they stay comparable.')}"
+def _knob(watched: Watched, knob: Knob) -> None:
+    """One slider."""
+    key = _key(watched.main, knob.field)
+    follow(key, knob.value)
     st.select_slider(
-        tr(str(info.title)),
-        options=sorted({*grid, now}),
-        value=now,
+        knob.title,
+        options=knob.options,
+        value=knob.value,
         format_func=lambda value: f"{value:g}",
         key=key,
-        help=f"{tr(info.description or '')}{both}",
+        help=knob.help,
         on_change=asks(turn_to),
-        args=(watched, field, key),
+        args=(watched, knob.field, key),
         disabled=watched.main.state.is_over or links.is_locked("knobs"),
     )
 

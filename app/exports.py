@@ -11,13 +11,13 @@ from pathlib import Path
 import streamlit as st
 from streamlit.runtime.scriptrunner import add_script_run_ctx, get_script_run_ctx
 
-from app.live_view.words import translated_chart
 from app.state import lab_store
 from app.texts import language, tr
 from app.texts.errors import told
 from vcr_core.comparison import html_report
 from vcr_core.comparison.report import MOST_RUNS
 from vcr_core.errors import VcrLabError
+from vcr_core.live_view.words import translated_chart
 from vcr_core.store import Run
 from vcr_core.store.export import export_numbers
 from vcr_core.training.checkpoint import Folder
@@ -115,7 +115,13 @@ def _button(
 
 
 def _report(ids: Sequence[str]) -> str:
-    return html_report(lab_store(), ids, say=tr, translated=translated_chart, language=language())
+    return html_report(
+        lab_store(),
+        ids,
+        say=tr,
+        translated=lambda chart: translated_chart(chart, tr),
+        language=language(),
+    )
 
 
 def _numbers(ids: Sequence[str], ending: str) -> bytes:

@@ -7,13 +7,14 @@ from collections.abc import Mapping
 import streamlit as st
 
 from app import links
-from app.commands import follow, live_settings, turn, turn_to
+from app.commands import ask, follow, turn_to
 from app.guard import asks
 from app.state import Watched, lab_store
 from app.tables import table
 from app.texts import tr
 from vcr_core.config import BY_LAYER, RunConfig, fields, get_value
 from vcr_core.figures.history import shown_value
+from vcr_core.live_view.asked import live_settings
 from vcr_core.regularization import Weights, equivalent_weights
 from vcr_core.regularization.options import Scale
 from vcr_core.store import Run, Store
@@ -38,7 +39,7 @@ def layer_panel(watched: Watched, *, locked: bool) -> None:
         return
     with panel, st.container(key="layer-panel"):
         weights, conventions = st.tabs([tr("Weights"), tr("In other conventions")])
-        live = live_settings(watched.main)
+        live = live_settings(lab_store(), watched.main)
         with weights:
             _weights(watched, live, locked=locked)
         with conventions:
@@ -85,7 +86,7 @@ def _factor(watched: Watched, live: RunConfig, field: str, weight: str, *, locke
 def _make_alike(watched: Watched, live: RunConfig) -> None:
     for field in BY_LAYER:
         if get_value(live, field):
-            turn(watched, field, [])
+            ask(watched, "set", field=field, value=[])
 
 
 def _conventions(run: Run, live: RunConfig) -> None:

@@ -14,38 +14,22 @@ from app.advice_panel import advice_panel
 from app.controls import controls, is_behind
 from app.exports import export_menu
 from app.guard import asks, guarded
-from app.live_view import Choice, Network, View, live_view
-from app.live_view.page_file import html_page
+from app.live_view import live_view
 from app.right_and_wrong import twins_images
 from app.state import Watched, find_watched, lab_store
-from app.texts import plain, tr
+from app.texts import plain, tr, visitors_language
 from app.texts.errors import told
 from app.turns import in_turn
 from app.words import NAMES, pair_summary, progress_line, single_summary
-from vcr_core.datasets.catalog import chance
-from vcr_core.figures import (
-    Chart,
-    RunLine,
-    accuracy_chart,
-    covariance_chart,
-    gradient_chart,
-    hinge_chart,
-    histogram_chart,
-    layer_rank_chart,
-    loss_chart,
-    penalty_chart,
-    rank_chart,
-    run_lines,
-    spectrum_chart,
-    spread_chart,
-)
+from vcr_core.figures import RunLine, run_lines
+from vcr_core.live_view import View, html_page
+from vcr_core.live_view.run_view import MATRICES, ORDERS, run_view
 from vcr_core.presets import PRESETS, Preset
 from vcr_core.store import Run, RunState
 
 TICK_SECONDS = 1.0
 FIRST_TICK_SECONDS = 0.3  # until the run trains: the first number should not wait for a tick
-MATRICES = (("correlation", "Correlation"), ("covariance", "Covariance"))
-ORDERS = (("network", "As in the network"), ("clustered", "Alike together"))
+PARTS = ("network", "layer", "training")  # of the live view, which a link may hide
 OPTIONS = {
     "matrix": tuple(value for value, _ in MATRICES),
     "order": tuple(value for value, _ in ORDERS),
@@ -144,7 +128,7 @@ def _live(run_id: str, states: tuple[str, ...]) -> None:
             _progress(run, line)
     if watched.is_over and not any(run.total_steps for run in watched.runs):
         return
-    live_view(_view(watched, lines), store=lab_store(), key=f"live-{run_id}", on_choose=_on_choose)
+    live_view(_view(watched), store=lab_store(), key=f"live-{run_id}", on_choose=_on_choose)
 
 
 def _progress(run: Run, line: RunLine) -> None:
@@ -160,17 +144,18 @@ def _progress(run: Run, line: RunLine) -> None:
 
 def _download(watched: Watched) -> None:
     """Everything that is shown, as one file that needs neither this app nor a network."""
-    lines, context = run_lines(watched.runs), get_script_run_ctx()
+    context = get_script_run_ctx()
 
     def made() -> str:
         """Made when it is asked for, in a thread that has to be told whose page it is."""
         add_script_run_ctx(threading.current_thread(), context)
         return html_page(
-            lambda layer: _view(watched, lines, layer, whole=True),
+            lambda layer: _view(watched, layer, whole=True),
             watched.main.config.layer_names[-1],
             store=lab_store(),
             title=_title(watched),
             facts=_facts(watched),
+            language=visitors_language(),
         )
 
     st.download_button(
@@ -184,72 +169,21 @@ def _download(watched: Watched) -> None:
     )
 
 
-def _view(
-    watched: Watched, lines: tuple[RunLine, ...], enlarged: str = "", *, whole: bool = False
-) -> View:
+def _view(watched: Watched, enlarged: str = "", *, whole: bool = False) -> View:
     """What the live view shows, as the link says: layer, matrix, order, step.
 
     ``whole`` shows what the link hides, too.
     """
     layers = watched.main.config.layer_names
-    layer = enlarged or links.choice("layer", layers, layers[-1])
-    matrix = _choice("matrix", "Matrix", MATRICES)
-    order = _choice("order", "Order of features", ORDERS)
-    charts = [_accuracy(watched, lines)]
-    if whole or not links.is_hidden("layer"):
-        charts += _layer_charts(watched, lines, layer, matrix.value, order.value)
-    if whole or not links.is_hidden("training"):
-        total = watched.main.total_steps
-        charts += [
-            rank_chart(lines, total_steps=total),
-            loss_chart(lines, total_steps=total),
-            penalty_chart(lines, total_steps=total),
-        ]
-    network = Network(watched.runs, lines, layers, layer, watched.main.total_steps)
-    return View(
-        tuple(charts),
-        network=None if links.is_hidden("network") and not whole else network,
-        choices=() if links.is_hidden("layer") else (matrix, order),
+    return run_view(
+        watched,
+        layer=enlarged or links.choice("layer", layers, layers[-1]),
+        matrix=links.choice("matrix", OPTIONS["matrix"], CHOSEN["matrix"]),
+        order=links.choice("order", OPTIONS["order"], CHOSEN["order"]),
         step=links.step(),
+        hidden=() if whole else tuple(part for part in PARTS if links.is_hidden(part)),
+        space_plays=whole or watched.is_over or links.is_hidden("transport"),
     )
-
-
-def _accuracy(watched: Watched, lines: Sequence[RunLine]) -> Chart:
-    config = watched.main.config
-    return accuracy_chart(
-        lines,
-        source=config.data.source,
-        targets=config.targets,
-        chance=chance(config.data.dataset, (config.data.source, *config.targets)),
-        total_steps=watched.main.total_steps,
-    )
-
-
-def _layer_charts(
-    watched: Watched, lines: Sequence[RunLine], layer: str, matrix: str, order: str
-) -> list[Chart]:
-    total, target = watched.main.total_steps, watched.main.config.regularizer.target_std
-    return [
-        covariance_chart(
-            lines,
-            layer,
-            matrix="covariance" if matrix == "covariance" else "correlation",
-            clustered=order == "clustered",
-            difference=True,
-        ),
-        histogram_chart(lines, layer, target=target, total_steps=total),
-        spread_chart(lines, [layer], target=target, total_steps=total),
-        spectrum_chart(lines, layer),
-        layer_rank_chart(lines, layer, total_steps=total),
-        hinge_chart(lines, [layer], total_steps=total),
-        gradient_chart(lines, layer, total_steps=total),
-    ]
-
-
-def _choice(name: str, label: str, options: tuple[tuple[str, str], ...]) -> Choice:
-    """Buttons whose pressed one the link names, else the first."""
-    values = [value for value, _ in options]
-    return Choice(name, label, options, links.choice(name, values, values[0]))
 
 
 def _on_choose(name: str, value: Any) -> None:

@@ -7,14 +7,14 @@ from collections.abc import Sequence
 import streamlit as st
 
 from app import links
-from app.live_page import MATRICES, ORDERS
-from app.live_view import View, live_view
-from app.live_view.whole_feed import WholeFeed
+from app.live_view import live_view
 from app.state import lab_store
 from app.texts import tr
 from vcr_core.comparison import Group, difference_chart, group_lines, matrix_chart
 from vcr_core.figures import ArrayKey, Chart, History, RunLine, read_past
 from vcr_core.figures.charts import Matrix
+from vcr_core.live_view import View, WholeFeed
+from vcr_core.live_view.run_view import MATRICES, ORDERS
 from vcr_core.store import Run, Store
 
 NEWEST = -1

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import streamlit as st
 
-from app.commands import follow, is_moved, live_settings, send, speed_in_words, turn_to
+from app.commands import ask, follow, is_moved, turn_to
 from app.forms import sensible_step
 from app.guard import asks
 from app.state import Watched, lab_store
 from app.texts import tr
 from vcr_core.config import BY_LAYER, RunConfig, fields, get_value, live_fields
-from vcr_core.store import CommandKind, Run
+from vcr_core.live_view.asked import asked_speed, live_settings, speed_in_words
 
 SPEEDS = (0.0, 0.1, 0.5, 2.0)
 OPEN = "more:open"
@@ -30,13 +30,13 @@ def _body(watched: Watched, shown: tuple[str, ...]) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         key = f"steps:{run_id}"
         count = st.number_input(tr("Steps"), 1, 1000, 10, key=key, width=220)
-        _ask(watched, CommandKind.STEP, "n", key, tr("Do {n} steps", n=int(count)))
+        _ask(watched, "step", "n", key, tr("Do {n} steps", n=int(count)))
     with st.container(horizontal=True, vertical_alignment="bottom"):
         key = f"more:{run_id}"
         st.number_input(tr("Epochs more"), 1, 1000, 5, key=key, width=220)
-        _ask(watched, CommandKind.EXTEND, "epochs", key, tr("Train longer"))
+        _ask(watched, "extend", "epochs", key, tr("Train longer"))
     st.caption(tr("Every other setting that can change while it trains"))
-    live = live_settings(watched.main)
+    live = live_settings(lab_store(), watched.main)
     for field in live_fields():
         if field not in {*shown, *BY_LAYER}:
             _setting(watched, live, field)
@@ -44,13 +44,13 @@ def _body(watched: Watched, shown: tuple[str, ...]) -> None:
 
 def _speed(watched: Watched) -> None:
     """Slow motion: acts at once."""
-    now, key = _asked_speed(watched.main), f"speed:{watched.main.id}"
+    now, key = asked_speed(lab_store(), watched.main), f"speed:{watched.main.id}"
     follow(key, now)
     st.select_slider(
         tr("Speed"),
         options=sorted({*SPEEDS, now}, reverse=True),
         value=now,
-        format_func=speed_in_words,
+        format_func=lambda seconds: speed_in_words(seconds, tr),
         key=key,
         help=tr("Waits before every step, and shows every step."),
         on_change=asks(_slow),
@@ -61,31 +61,22 @@ def _speed(watched: Watched) -> None:
 
 def _slow(watched: Watched, key: str) -> None:
     if is_moved(key):
-        send(watched.active, CommandKind.SLOW, {"seconds": st.session_state[key]})
+        ask(watched, "slow", seconds=st.session_state[key])
 
 
-def _asked_speed(run: Run) -> float:
-    asked = [
-        command.payload.get("seconds")
-        for command in lab_store().commands(run.id)
-        if command.kind is CommandKind.SLOW and command.state != "refused"
-    ]
-    return float(asked[-1]) if asked and isinstance(asked[-1], int | float) else 0.0
-
-
-def _ask(watched: Watched, kind: CommandKind, name: str, key: str, label: str) -> None:
+def _ask(watched: Watched, word: str, name: str, key: str, label: str) -> None:
     """A button that asks for the number in the field ``key``."""
     st.button(
         label,
-        key=f"do:{kind.value}",
+        key=f"do:{word}",
         disabled=not watched.active,
-        on_click=asks(_send, button=f"do:{kind.value}"),
-        args=(watched, kind, name, key),
+        on_click=asks(_send, button=f"do:{word}"),
+        args=(watched, word, name, key),
     )
 
 
-def _send(watched: Watched, kind: CommandKind, name: str, key: str) -> None:
-    send(watched.active, kind, {name: int(st.session_state[key])})
+def _send(watched: Watched, word: str, name: str, key: str) -> None:
+    ask(watched, word, **{name: int(st.session_state[key])})
 
 
 def _setting(watched: Watched, live: RunConfig, field: str) -> None:

@@ -13,9 +13,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import streamlit as st
 
 from app.live_page import _view
-from app.live_view import View, live_view
+from app.live_view import live_view
 from app.state import find_watched, lab_store
-from vcr_core.figures import read_history, run_lines, to_figure
+from vcr_core.figures import read_history, to_figure
+from vcr_core.live_view import View
 
 TICK_SECONDS = 1.0
 
@@ -27,7 +28,7 @@ def charts() -> None:
     st.caption(f"tick {st.session_state['ticks']}")
     store = lab_store()
     watched = find_watched(store, st.query_params["run"])
-    shown = _view(watched, run_lines(watched.runs)).charts
+    shown = _view(watched).charts
     if st.query_params["draw"] == "live":
         live_view(View(shown), store=store)
         return

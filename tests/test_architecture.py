@@ -21,6 +21,7 @@ TORCH_FREE = (
     "vcr_core.execution.doctor",
     "vcr_core.figures",
     "vcr_core.comparison",
+    "vcr_core.live_view",
     "vcr_core.figures.sweep",
     "vcr_core.sweeps",
     "vcr_core.commands.sweep",
@@ -98,6 +99,12 @@ def test_only_figures_draw() -> None:
         ("store", "vcr_core.training"),
         ("store", "torch"),
         ("figures", "torch"),
+        ("figures", "vcr_core.live_view"),
+        ("store", "vcr_core.live_view"),
+        ("execution", "vcr_core.live_view"),
+        ("live_view", "torch"),
+        ("live_view", "streamlit"),
+        ("live_view", "app"),
     ],
 )
 def test_rooms_that_do_not_know_each_other(room: str, stranger: str) -> None:
@@ -111,6 +118,14 @@ def test_the_torch_free_half_starts_without_torch() -> None:
         "    importlib.import_module(name)\n"
         "    assert 'torch' not in sys.modules, f'{name} imports torch'\n"
     )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_live_view_starts_without_streamlit() -> None:
+    code = "import sys, vcr_core.live_view; assert 'streamlit' not in sys.modules"
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False
     )

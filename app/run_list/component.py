@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import streamlit as st
@@ -16,7 +15,6 @@ from app.texts import language, tr
 if TYPE_CHECKING:
     from streamlit.components.v2.types import ComponentRenderer
 
-HERE = Path(__file__).parent
 ECHO = "runs:echo"
 WORDS = {
     "run": "Run",
@@ -108,4 +106,4 @@ def _component() -> ComponentRenderer:
 
 @cache
 def _code() -> BrowserCode:
-    return BrowserCode.read(HERE, ("run_list.js",), ("run_list.css",))
+    return BrowserCode.built("run_list")

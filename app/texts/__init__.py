@@ -15,6 +15,7 @@ from typing import Any
 import streamlit as st
 
 from app.texts.labels import composed
+from vcr_core.live_view.language import Language
 
 LANGUAGES: Mapping[str, str] = {"en": "English", "ja": "日本語"}
 PARAMETER = "lang"
@@ -42,6 +43,11 @@ def say_language() -> None:
 def tr(english: str, **values: Any) -> str:
     """The sentence in the visitor's language, its places ``{name}`` filled in."""
     return translator()(english, **values)
+
+
+def visitors_language() -> Language:
+    """The visitor's language for what the core shows."""
+    return Language(language(), translator())
 
 
 def translator() -> Callable[..., str]:

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from app.browser_code import BrowserCode, loader
-from app.texts import tr
-from app.tips import explained, scripts, styles, tips_spec
+from app.texts import tr, visitors_language
+from app.tips import explained
+from vcr_core.live_view.tips import theme_colours, tips_spec
 from vcr_core.presets import MEASURED, PRESETS, Preset
 
 if TYPE_CHECKING:
@@ -100,7 +101,8 @@ def welcome(chosen: str, choose: Callable[[str], None]) -> None:
         data=_code().attached(
             {
                 "words": {name: tr(text) for name, text in WORDS.items()},
-                "tips": tips_spec(),
+                "tips": tips_spec(visitors_language()),
+                "colours": theme_colours(),
                 "cards": [_card(PRESETS[name]) for name in MEASURED],
                 "chosen": chosen,
                 "steps": [[tr(head), tr(text)] for head, text in STEPS],
@@ -133,6 +135,4 @@ def _component() -> ComponentRenderer:
 
 @cache
 def _code() -> BrowserCode:
-    """The cards' script and style rules, with those of the explanations of terms."""
-    own = BrowserCode.read(HERE, ("welcome.js",), ("welcome.css",))
-    return BrowserCode(f"{own.js}\n{scripts()}", f"{styles()}\n{own.css}")
+    return BrowserCode.built("welcome")

@@ -15,8 +15,9 @@ from vcr_core.store import Report, Store
 def page() -> None:
     import streamlit as st
 
-    from app.live_view import View, live_view
+    from app.live_view import live_view
     from vcr_core.figures import loss_chart, run_lines
+    from vcr_core.live_view import View
     from vcr_core.store import open_store
 
     store = open_store()

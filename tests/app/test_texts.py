@@ -10,18 +10,13 @@ from pathlib import Path
 import pytest
 
 from app.advice_panel import COLUMNS, QUESTION
-from app.controls import KNOBS
 from app.data_page import VIEWS, VIEWS_OF_POINTS
 from app.layer_panel import CONVENTIONS
 from app.links import PARTS
-from app.live_page import MATRICES, ORDERS
-from app.live_view.words import WORDS, translated_chart
 from app.right_and_wrong import GROUPS
 from app.right_and_wrong import QUESTION as IMAGES_QUESTION
 from app.run_list.component import WORDS as LIST_WORDS
 from app.texts import catalogue, tr
-from app.tips.glossary import GLOSSARY
-from app.tips.tips import WORDS as TIPS_WORDS
 from app.welcome.welcome import PICTURES, STEPS
 from app.welcome.welcome import WORDS as WELCOME_WORDS
 from app.words import TWINS
@@ -34,6 +29,12 @@ from vcr_core.datasets.corruption_names import CORRUPTIONS
 from vcr_core.datasets.places import MADE_HERE
 from vcr_core.figures import Chart, charts, drawing, history
 from vcr_core.figures.parts import RunLine
+from vcr_core.live_view import asked
+from vcr_core.live_view.glossary import GLOSSARY
+from vcr_core.live_view.knobs import BOTH_TWINS, BUTTONS, KNOBS
+from vcr_core.live_view.run_view import MATRICES, ORDERS
+from vcr_core.live_view.tips import WORDS as TIPS_WORDS
+from vcr_core.live_view.words import WORDS, translated_chart
 from vcr_core.presets import PRESETS
 from vcr_core.verdicts import SENTENCES
 
@@ -110,6 +111,7 @@ def sentences() -> set[str]:
     """Every English sentence that the page can show."""
     found = (
         set(WORDS.values())
+        | {*asked.WORDS.values(), *asked.BECAME.values(), *BUTTONS.values(), BOTH_TWINS}
         | set(LIST_WORDS.values())
         | set(REPORT_WORDS.values())
         | {text.NOT_PAIRED, text.READING, text.SO_FAR, text.UNEVEN, *text.MEASURES.values()}
@@ -137,6 +139,7 @@ def sentences() -> set[str]:
         found |= set(of_chart(chart))
     for _, label in (*MATRICES, *ORDERS):
         found.add(label)
+    found |= {"Matrix", "Order of features"}
     for name in KNOBS:
         found |= {str(fields()[name].title), fields()[name].description or ""}
     return found - {"", "x", "shape"}

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from app.live_view import Network
 from vcr_core.config import RunConfig
 from vcr_core.figures import (
     Chart,
@@ -19,6 +18,7 @@ from vcr_core.figures import (
     run_lines,
     spread_chart,
 )
+from vcr_core.live_view import Network
 from vcr_core.store import CommandKind, Report, Run, RunState, Store
 
 LAYERS = RunConfig().layer_names

@@ -11,7 +11,8 @@ sys.path[:0] = [str(HERE), str(HERE.parents[1])]
 import streamlit as st  # noqa: E402
 from feeder import LAYERS, all_charts, network  # noqa: E402
 
-from app.live_view import View, live_view  # noqa: E402
+from app.live_view import live_view  # noqa: E402
+from vcr_core.live_view import View  # noqa: E402
 from vcr_core.store import open_store  # noqa: E402
 
 st.set_page_config(layout="wide")

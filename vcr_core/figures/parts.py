@@ -2,7 +2,7 @@
 
 A :class:`Chart` has one or more :class:`Panel`; a panel has traces, and each trace names the series
 or the array of a run that it shows. The same definitions feed the live page
-(``app.live_view``), notebooks and exports (:func:`vcr_core.figures.to_figure`).
+(:mod:`vcr_core.live_view`), notebooks and exports (:func:`vcr_core.figures.to_figure`).
 """
 
 from __future__ import annotations
