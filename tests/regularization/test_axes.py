@@ -223,7 +223,7 @@ def test_sequence_first_with_the_features_on_axis_1_leaves_no_batch_and_is_refus
 
 
 def test_shapes_without_a_feature_axis_are_refused() -> None:
-    with pytest.raises(FeatureError, match=r"expected features of shape \(N, D\), .*a feature axis"):
+    with pytest.raises(FeatureError, match=r"shape \(N, D\), .*a feature axis"):
         layout_of((2,), StatedSizes(), layer="x")
 
 

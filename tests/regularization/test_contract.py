@@ -11,8 +11,18 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from vcr_core.errors import ConfigError, LayerNotFoundError, LayerNotMeasuredError
-from vcr_core.regularization import Regularization, attach
+from vcr_core.errors import (
+    ConfigError,
+    FeatureError,
+    LayerNotFoundError,
+    LayerNotMeasuredError,
+)
+from vcr_core.regularization import (
+    Regularization,
+    attach,
+    covariance_penalty,
+    variance_penalty,
+)
 
 
 def mlp() -> nn.Sequential:
@@ -135,6 +145,63 @@ def test_a_penalty_before_the_forward() -> None:
         attached(mlp()).penalty()
 
 
+@pytest.mark.parametrize("before", ["a validation", "discard", "rest", "weights of 0"])
+def test_a_copy_that_takes_over_after_a_step_without_a_penalty(before: str) -> None:
+    model = mlp()
+    handle = attached(model, every=2 if before == "rest" else 1)
+    train(model, handle)
+    if before == "a validation":
+        with torch.no_grad():
+            model(batch())
+            handle.penalty()
+    elif before == "discard":
+        model(batch())
+        handle.discard()
+    elif before == "rest":
+        train(model, handle)
+    else:
+        handle.set_weights(0, 0)
+        train(model, handle)
+        handle.set_weights(1, 1)
+    twin = copy.deepcopy(model)
+    with pytest.raises(LayerNotMeasuredError):
+        steps(twin, handle, 2)
+
+
+def steps(model: nn.Module, handle: Regularization, count: int) -> None:
+    for _ in range(count):
+        train(model, handle)
+
+
+def test_codes_beside_features_are_refused_and_not_taken_for_frozen() -> None:
+    class Quantiser(nn.Module):
+        def forward(self, z: Tensor) -> tuple[Tensor, Tensor]:
+            return z.argmax(dim=1), z
+
+    model = nn.ModuleDict({"first": nn.Linear(8, 6), "codes": Quantiser()})
+    attached(model, layers=["first", "codes"])
+    with pytest.raises(FeatureError, match="layer 'codes': expected floating-point features"):
+        model["codes"](model["first"](batch()))
+
+
+@pytest.mark.parametrize(
+    ("kind", "turn"),
+    [
+        ("nested", lambda z: torch.nested.nested_tensor([z[:3], z[:4]], layout=torch.jagged)),
+        ("sparse", lambda z: z.to_sparse()),
+    ],
+)
+def test_tensors_of_other_kinds_are_refused_in_words(kind: str, turn: Any) -> None:
+    class Turning(nn.Module):
+        def forward(self, z: Tensor) -> Tensor:
+            return turn(z)
+
+    model = nn.Sequential(nn.Linear(8, 6), Turning())
+    attached(model, layers=["1"])
+    with pytest.raises(FeatureError, match=f"layer '1': expected an ordinary tensor, got .*{kind}"):
+        model(batch())
+
+
 # ----------------------------------------------------------------- what is not an error
 
 
@@ -163,6 +230,28 @@ def test_looking_at_the_penalty_of_an_evaluation_is_zero(quiet: str) -> None:
     assert handle.penalty().item() == 0.0
     model.train()
     assert train(model, handle) == PENALTY
+
+
+@pytest.mark.parametrize("quiet", [torch.no_grad, torch.inference_mode])
+def test_a_penalty_that_was_looked_at_without_gradients_still_trains(quiet: Any) -> None:
+    model, plain = mlp(), mlp()
+    train(plain, attached(plain))
+    handle = attached(model)
+    task = model(batch()).square().mean()
+    with quiet():
+        assert handle.penalty().item() == PENALTY
+    (task + handle.penalty()).backward()
+    torch.testing.assert_close(model[0].weight.grad, plain[0].weight.grad)
+
+
+def test_looking_twice_in_a_resting_step() -> None:
+    model = mlp()
+    handle = attached(model, every=2)
+    for _ in range(4):
+        model(batch())
+        handle.penalty()
+        (model[4].weight.sum() + handle.penalty()).backward()
+        assert handle.penalty().item() in (0.0, pytest.approx(2 * PENALTY.expected))
 
 
 def test_resting_steps() -> None:
@@ -305,16 +394,16 @@ def test_a_spawned_process_regularises_if_it_gets_the_handle_as_well(with_handle
 
 
 class Failing(nn.Module):
-    """A head that fails when it is told to."""
+    """A head that fails when it is told how."""
 
     def __init__(self) -> None:
         super().__init__()
         self.linear = nn.Linear(12, 3)
-        self.fails = False
+        self.fails: type[BaseException] | None = None
 
     def forward(self, x: Tensor) -> Tensor:
-        if self.fails:
-            raise MemoryError("out of memory")
+        if self.fails is not None:
+            raise self.fails
         return self.linear(x)
 
 
@@ -325,11 +414,72 @@ def test_a_forward_that_failed_midway_is_not_counted(inside: bool) -> None:
     whole: nn.Module = nn.Sequential(nn.Identity(), model) if inside else model
     layers = ["1.1", "1.3"] if inside else ["1", "3"]
     handle = attached(whole, layers=layers)
-    model[4].fails = True
+    model[4].fails = MemoryError
     with pytest.raises(MemoryError):
         whole(batch())
-    model[4].fails = False
+    model[4].fails = None
     assert train(whole, handle) == PENALTY
+
+
+@pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf:UserWarning")
+@pytest.mark.parametrize("compiled", [False, True])
+def test_a_forward_that_was_interrupted_is_not_counted(compiled: bool) -> None:
+    model = mlp()
+    model[4] = Failing()
+    handle = attached(model, layers=["1", "3"])
+    run = torch.compile(model, backend="eager") if compiled else model
+    model[4].fails = KeyboardInterrupt
+    for _ in range(2):
+        with pytest.raises(KeyboardInterrupt):
+            run(batch())
+    model[4].fails = None
+    assert train(run, handle) == PENALTY
+
+
+def test_a_module_that_calls_itself_is_not_taken_for_interrupted() -> None:
+    class Recursive(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            torch.manual_seed(0)
+            self.body = nn.Sequential(nn.Linear(8, 8), nn.Tanh())
+
+        def forward(self, x: Tensor, depth: int = 2) -> Tensor:
+            z = self.body(x)
+            return self(z, depth - 1) if depth else z
+
+    model = Recursive()
+    handle = attached(model, layers=["body"])
+    model(batch())
+    z, parts = batch(), []
+    handle_value = handle.penalty().item()
+    handle.remove()
+    for _ in range(3):
+        z = model.body(z)
+        parts.append((variance_penalty(z) + covariance_penalty(z)).item())
+    assert handle_value == pytest.approx(sum(parts), rel=1e-5)
+
+
+@pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf:UserWarning")
+def test_a_compiled_forward_that_failed_between_two_graphs_is_not_counted() -> None:
+    class Broken(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.net, self.fails = mlp(), True
+
+        def forward(self, x: Tensor) -> Tensor:
+            z = self.net[:4](x)
+            torch._dynamo.graph_break()
+            if self.fails:
+                raise ValueError("a batch that does not fit")
+            return self.net[4](z)
+
+    model = Broken()
+    handle = attached(model, layers=["net.1", "net.3"])
+    run = torch.compile(model, backend="eager")
+    with pytest.raises(ValueError, match="does not fit"):
+        run(batch())
+    model.fails = False
+    assert train(run, handle) == PENALTY
 
 
 def test_a_forward_that_fails_beside_one_that_did_not_takes_nothing_from_it() -> None:
@@ -337,7 +487,7 @@ def test_a_forward_that_fails_beside_one_that_did_not_takes_nothing_from_it() ->
     model[4] = Failing()
     handle = attached(model, layers=["1", "3"])
     model(batch())
-    model[4].fails = True
+    model[4].fails = MemoryError
     with pytest.raises(MemoryError):
         model(batch())
     assert handle.penalty().item() == PENALTY
@@ -350,10 +500,10 @@ def test_the_step_after_a_failed_one_draws_the_samples_that_it_would_have_drawn(
         model[4] = Failing()
         handle = attached(model, layers=["1", "3"], max_samples=9)
         if fails:
-            model[4].fails = True
+            model[4].fails = MemoryError
             with pytest.raises(MemoryError):
                 model(batch())
-            model[4].fails = False
+            model[4].fails = None
         found.append(train(model, handle))
     assert found[0] == found[1]
 

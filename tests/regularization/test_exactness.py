@@ -253,10 +253,31 @@ def test_checkpointing_draws_the_same_samples_again() -> None:
 def test_reentrant_checkpointing_is_an_error_that_names_the_layer() -> None:
     model, x = network(lambda: Checkpointed(reentrant=True)), batch().requires_grad_()
     handle = attached(model)
-    with pytest.raises(RuntimeError, match=r"'second' ran under .*use_reentrant=True"):
+    with pytest.raises(LayerNotMeasuredError, match=r"'second' ran under .*use_reentrant=True"):
         task(model, x).backward()
     with pytest.raises(LayerNotMeasuredError, match=r"'first', 'second'.*use_reentrant=True"):
         (task(model, x) + handle.penalty()).backward()
+
+
+def test_a_layer_checkpointed_reentrantly_beside_a_plain_pass_is_an_error_too() -> None:
+    hidden, x = network(lambda: Checkpointed(reentrant=True)), batch().requires_grad_()
+    handle = attached(hidden)
+    loss = task(hidden, x)
+    hidden.reentrant = False
+    with pytest.raises(LayerNotMeasuredError, match="use_reentrant=True"):
+        (loss + task(hidden, x) + handle.penalty()).backward()
+
+
+def test_a_pass_without_gradients_beside_a_checkpointed_one_is_none() -> None:
+    """As where a network labels the images that it then learns from."""
+    ours, plain, x = network(lambda: Checkpointed(reentrant=False)), network(), batch()
+    handle = attached(ours)
+    loss = task(ours, x)
+    with torch.no_grad():
+        ours(batch(5))
+    (loss + handle.penalty()).backward()
+    whole(plain, x).backward()
+    assert_same_gradients(ours, plain)
 
 
 @pytest.mark.filterwarnings("ignore:`torch.jit.script_method` is deprecated:DeprecationWarning")

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from vcr_core.errors import ConfigError, FeatureError, PenaltyNotAddedError
+from vcr_core.errors import ConfigError, FeatureError, LayerNotMeasuredError, PenaltyNotAddedError
 from vcr_core.regularization.rivals import (
     RIVALS,
     AttachedRival,
@@ -76,7 +76,9 @@ def test_reentrant_checkpointing_which_hides_the_penalty_is_an_error(name: str) 
     model = Network(reentrant=True)
     rival = attached(name, model)
     loss = model(batch().requires_grad_()).sum() + rival.penalty()
-    with pytest.raises(RuntimeError, match=r"layer 'first' ran under.*use_reentrant=False"):
+    with pytest.raises(
+        LayerNotMeasuredError, match=r"'first'.* ran under.*use_reentrant=False"
+    ):
         loss.backward()
 
 
@@ -119,7 +121,9 @@ def test_a_model_copied_alone_is_not_regularised(name: str) -> None:
     expected = gradient(bare._model, bare)
     for twin in (copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
         assert torch.equal(gradient(twin, bare), expected)
-    assert rival.penalty().requires_grad == (name == "weight-decay")
+    if name in SUMMED:
+        with pytest.raises(LayerNotMeasuredError, match="another copy of the model trains"):
+            rival.penalty()
     if name in WITH_HOOKS:
         attach_rival(name, copy.deepcopy(model), strength=0.1)
 
@@ -220,15 +224,76 @@ def test_values_are_float32_in_half_precision(name: str) -> None:
     assert value > 0
 
 
-@pytest.mark.parametrize("name", list(RIVALS))
-def test_frozen_layers_are_left_alone(name: str) -> None:
+@pytest.mark.parametrize("name", SUMMED)
+def test_frozen_layers_are_left_alone_beside_others(name: str) -> None:
     model = Network()
     model.first.requires_grad_(False)
+    assert gradient(model, attached(name, model)).isfinite().all()
+
+
+@pytest.mark.parametrize("name", SUMMED)
+def test_a_rival_that_can_change_nothing_may_be_looked_at_and_not_trained_on(name: str) -> None:
+    model = Network()
+    (model if name == "spectral-decoupling" else model.first).requires_grad_(False)
     rival = attached(name, model, layers=["first"])
-    assert gradient(model, rival).isfinite().all()
-    model.requires_grad_(False)
     model(batch())
-    assert not rival.penalty().requires_grad
+    penalty = rival.penalty()
+    assert penalty.item() == 0.0
+    with pytest.raises(LayerNotMeasuredError, match="nothing at or below its layers trains"):
+        penalty.backward()
+
+
+@pytest.mark.parametrize("name", SUMMED)
+def test_training_a_rival_in_eval_is_an_error(name: str) -> None:
+    model = Network()
+    rival = attached(name, model)
+    model.eval()
+    with pytest.raises(LayerNotMeasuredError, match=r"eval\(\): call model.train\(\)"):
+        gradient(model, rival)
+    rival.remove()
+    assert torch.isfinite(gradient(model, attached(name, model, missing="ignore"))).all()
+
+
+@pytest.mark.parametrize("name", ON_FEATURES)
+def test_a_layer_put_in_the_place_of_a_rivals_is_missed(name: str) -> None:
+    model = Network()
+    rival = attached(name, model)
+    model.second = nn.Sequential(nn.Linear(16, 16), nn.Tanh())
+    with pytest.raises(LayerNotMeasuredError, match="put in its place"):
+        gradient(model, rival)
+    rival.remove()
+    allowed = attached(name, model, sometimes=["second"])
+    assert torch.isfinite(gradient(model, allowed)).all()
+
+
+@pytest.mark.parametrize("name", SUMMED)
+def test_a_rivals_penalty_that_was_looked_at_without_gradients_still_trains(name: str) -> None:
+    found = []
+    for looks in (False, True):
+        model = Network()
+        rival = attached(name, model)
+        task = model(batch()).square().mean()
+        if looks:
+            with torch.no_grad():
+                rival.penalty()
+        (task + rival.penalty()).backward()
+        found.append(torch.cat([p.grad.flatten() for p in model.parameters()]))
+    assert torch.equal(*found)
+
+
+@pytest.mark.parametrize("name", SUMMED)
+def test_a_rivals_forward_that_was_interrupted_counts_for_nothing(name: str) -> None:
+    whole, interrupted = Network(), Network()
+    one, other = attached(name, whole), attached(name, interrupted)
+    stop = interrupted.head.register_forward_pre_hook(interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        interrupted(batch())
+    stop.remove()
+    assert torch.equal(gradient(interrupted, other), gradient(whole, one))
+
+
+def interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
 
 
 def test_no_rival_counts_a_forward_without_gradient() -> None:

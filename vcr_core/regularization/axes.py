@@ -70,8 +70,11 @@ class StatedSizes(NamedTuple):
     ``network``   widths of stages that the network states
     ``orders``    the values of ``batch_first`` inside it
     ``outer_orders``  those of the nearest module around it that states any, if it states none
-    ``in_sequence``   whether that module is a sequence layer of torch, whose parts share its order
+    ``in_sequence``   whether the order that is stated is sure to be that of the output: of a
+                      sequence layer of torch, or of a part of one
     ``channels_first``  its own word on maps, if it has an attribute of that name
+    ``is_row``        whether it is a plain layer, a row of them, or a sequence layer of torch:
+                      nothing in it can turn the features around unseen
     """
 
     out: tuple[int, ...] = ()
@@ -86,6 +89,7 @@ class StatedSizes(NamedTuple):
     outer_orders: tuple[bool, ...] = ()
     in_sequence: bool = False
     channels_first: bool | None = None
+    is_row: bool = True
 
 
 NOTHING_STATED = StatedSizes()
@@ -114,7 +118,7 @@ def stated_sizes(model: nn.Module, name: str) -> StatedSizes:
     found = list(_stating(module))
     before, after = _neighbour(model, name, after=False), _neighbour(model, name, after=True)
     orders = _orders(module)
-    outer, in_sequence = ((), False) if orders else _outer_orders(model, name)
+    outer, in_sequence = ((), _keeps_order(module)) if orders else _outer_orders(model, name)
     return StatedSizes(
         out=_out_widths(module, found),
         inner=_unique(width for each in found for width in (each.takes, each.gives)),
@@ -128,6 +132,7 @@ def stated_sizes(model: nn.Module, name: str) -> StatedSizes:
         outer_orders=outer,
         in_sequence=in_sequence,
         channels_first=getattr(module, "channels_first", None),
+        is_row=_is_row(module),
     )
 
 
@@ -252,6 +257,19 @@ def _outer_orders(model: nn.Module, name: str) -> tuple[tuple[bool, ...], bool]:
     return (), False
 
 
+def _is_row(module: nn.Module) -> bool:
+    if isinstance(module, nn.Sequential):
+        return all(_is_row(child) for child in module)
+    return isinstance(module, SEQUENCE_LAYERS) or not any(True for _ in module.children())
+
+
+def _keeps_order(module: nn.Module) -> bool:
+    """Whether its output has the order that it states: a layer of torch, or a row of them."""
+    if isinstance(module, (nn.Sequential, nn.ModuleList)):
+        return all(_keeps_order(child) for child in module if list(child.parameters()))
+    return isinstance(module, (*SEQUENCE_LAYERS, nn.MultiheadAttention, nn.RNNBase))
+
+
 # ------------------------------------------------------------------ the decision
 
 
@@ -286,17 +304,17 @@ def layout_of(
     given = None if feature_axis is None else _checked(feature_axis, shape, layer)
     if len(shape) != 3:
         return Layout(_axis(shape, stated, layer) if given is None else given, 0)
-    if given == 1:
-        if batch_first is False:
+    axis = given
+    if axis is None:  # whoever says batch_first speaks of tokens
+        axis = _axis(shape, stated, layer) if batch_first is None else 2
+    if axis == 1:
+        if given is not None and batch_first is False:
             raise FeatureError(
                 f"layer {layer!r}: got feature_axis={feature_axis} and batch_first=False for shape "
                 f"{tuple(shape)}, which leave no axis for the batch: expected one of the two"
             )
         return Layout(1, 0)
-    sequence_first = _sequence_first(shape, stated, layer, batch_first, order_matters)
-    if given is not None or sequence_first:
-        return Layout(2, int(sequence_first))
-    return Layout(_axis(shape, stated, layer), 0)
+    return Layout(2, int(_sequence_first(shape, stated, layer, batch_first, order_matters)))
 
 
 def _checked(feature_axis: int, shape: tuple[int, ...], layer: str) -> int:
@@ -320,15 +338,14 @@ def _sequence_first(
     """Whether an output of three dimensions is (T, N, D)."""
     if batch_first is not None:
         return not batch_first
-    orders = stated.orders or (stated.outer_orders if stated.in_sequence else ())
-    if orders == (False,):
-        return True
-    unsure = len(orders) > 1 or (not orders and False in stated.outer_orders)
-    if order_matters and unsure:
+    orders = stated.orders or stated.outer_orders
+    if stated.in_sequence and len(orders) == 1:
+        return not orders[0]
+    if order_matters and False in orders:  # a module of one's own may turn its input around
         raise FeatureError(
-            f"layer {layer!r}: output of shape {tuple(shape)} may be (N, T, D) or (T, N, D): its "
-            "modules do not agree in batch_first, or only others than its own state it: "
-            "pass batch_first=True or batch_first=False"
+            f"layer {layer!r}: output of shape {tuple(shape)} may be (N, T, D) or (T, N, D): "
+            "modules in or around it say batch_first=False, and what it does itself it does not "
+            "state: pass batch_first=True or batch_first=False"
         )
     return False
 
@@ -341,7 +358,10 @@ def _axis(shape: tuple[int, ...], stated: StatedSizes, layer: str) -> int:
     if last > 2 and stated.channels_first is not None:
         return 1 if stated.channels_first else last
     own = _common_axis(stated.kinds, last)
-    axis = _by_size(shape, stated) if own is None else _by_kind(shape, stated, own)
+    if own is None or ((own != 1 or last == 2) and _may_turn(shape, stated)):
+        axis = _by_size(shape, stated)
+    else:
+        axis = _by_kind(shape, stated, own)
     if axis is None and not _have_kinds(stated.kinds, last):
         axis = _by_neighbours(shape, stated)
     if axis is None and not (stated.inner or stated.before or stated.after):
@@ -359,19 +379,33 @@ def _by_size(shape: tuple[int, ...], stated: StatedSizes) -> int | None:
     """The axis whose size is stated; ``None`` where both are, or neither.
 
     What the layer says of its output comes before what is inside it, and that before what is
-    around it.
+    around it. Modules of other dimensions than the output's had it reshaped around them: then the
+    features may lie on any axis, and a stated size on one between is in doubt as well.
     """
     last = len(shape) - 1
+    reshaped = bool(stated.kinds) and not _have_kinds(stated.kinds, last)
     around = stated.before + stated.after
     tiers = (stated.out, stated.inner, stated.after) if stated.inner else (around,)
     for sizes in (*tiers, stated.network):
         on_first, on_last = shape[1] in sizes, shape[last] in sizes
         if on_first and on_last and sizes is not stated.inner:
             return None
+        if reshaped and any(size in sizes for size in shape[2:last]):
+            return None
         axis = 1 if on_first else last
         if on_first != on_last and not _looks_like(shape, last + 1 - axis):
             return axis
     return None
+
+
+def _may_turn(shape: tuple[int, ...], stated: StatedSizes) -> bool:
+    """Whether a block may turn its features around inside, and its sizes do not tell.
+
+    Linear layers, norms and attention in a network of maps are often put between two transpositions
+    (and so are convolutions and norms of signals among tokens); convolutions of maps hardly ever.
+    """
+    widths = stated.out + stated.inner
+    return not stated.is_row and shape[1] in widths and shape[-1] in widths
 
 
 def _by_kind(shape: tuple[int, ...], stated: StatedSizes, axis: int) -> int | None:

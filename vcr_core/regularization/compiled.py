@@ -28,6 +28,7 @@ from vcr_core.regularization.options import PenaltyOptions
 from vcr_core.regularization.penalty import PenaltyGradient, Readings
 from vcr_core.regularization.samples import draw, drawn_count, require_features
 
+OUTSIDE = "a hook of the regulariser was met outside the graph of a forward"
 Given = ParamSpec("Given")
 Result = TypeVar("Result")
 Outputs = tuple[
@@ -83,7 +84,8 @@ def never_traced(
 ) -> Callable[[Callable[Given, Result]], Callable[Given, Result]]:
     """A decorator: what it is put on runs as it stands, also when compiled code calls it.
 
-    Traced by themselves, outside the graph of a forward, hand-written gradients are lost.
+    Traced by themselves, outside the graph of a forward, hand-written gradients are lost. The
+    decorated function itself is for ``leave_to_python``, where torch calls it from outside a graph.
     ``reason`` is what ``fullgraph=True``, which allows no such call, says.
     """
 
@@ -114,6 +116,18 @@ def let_compilers_see_hooks() -> None:
     if dynamo.config.skip_nnmodule_hook_guards:
         dynamo.config.skip_nnmodule_hook_guards = False
         dynamo.reset()
+
+
+def leave_to_python(*functions: Callable[..., Any]) -> None:
+    """Have these not compiled by themselves; traced inside of other code they still are.
+
+    torch calls the hooks of a compiled model from outside of its graph, one small graph for each:
+    all cost and no gain.
+    """
+    from torch._dynamo import eval_frame
+
+    for function in functions:
+        eval_frame.skip_code(function.__code__)
 
 
 class _Injected(torch.autograd.Function):

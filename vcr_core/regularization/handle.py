@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import weakref
 from collections.abc import Iterable, Mapping, Sequence
-from functools import partial
 from types import EllipsisType, TracebackType
 from typing import Any, NamedTuple, Self
 
@@ -13,16 +12,11 @@ import torch
 from torch import Tensor, nn
 
 from vcr_core.errors import FeatureError, LayerNotFoundError, LayerNotMeasuredError
+from vcr_core.regularization.attempts import watch_attempts
 from vcr_core.regularization.compiled import never_traced
-from vcr_core.regularization.contract import (
-    Missing,
-    backward_without,
-    never_called,
-    not_measured,
-    watch_forwards,
-)
+from vcr_core.regularization.contract import Missing, StepContract
 from vcr_core.regularization.function import Passage, penalized_identity, total_of
-from vcr_core.regularization.hook import AttachedLayer, LayerMoments, Unmeasured
+from vcr_core.regularization.hook import AttachedLayer, LayerMoments
 from vcr_core.regularization.later import LateNumbers
 from vcr_core.regularization.options import PenaltyOptions
 from vcr_core.regularization.penalty import Readings, exact_weights, why_not_finite
@@ -76,11 +70,11 @@ class Regularization:
     ) -> None:
         self._model = model
         self._layers = {layer.name: layer for layer in layers}
-        self._missing = missing
+        self._contract = StepContract(layers, missing)
         self._hooks = [
             model.get_submodule(layer.name).register_forward_hook(layer) for layer in layers
         ]
-        self._hooks += watch_forwards(model, layers)
+        self._hooks += watch_attempts(model, layers)
         self._record = False
         self._step = 0
         self._wake()
@@ -96,7 +90,7 @@ class Regularization:
 
     def __getstate__(self) -> dict[str, Any]:
         """What a copy or a pickle carries on: everything but the step that is under way."""
-        kept = ("_model", "_layers", "_missing", "_hooks", "_record", "_step")
+        kept = ("_model", "_layers", "_contract", "_hooks", "_record", "_step")
         return {name: getattr(self, name) for name in kept}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -171,7 +165,7 @@ class Regularization:
 
     def _forget_idle_penalty(self) -> None:
         if not any(each.strength.active for each in self._layers.values()):
-            self._penalty = torch.zeros(())
+            self._penalty = None
 
     @never_traced("call handle.penalty() outside of the compiled function")
     def penalty(self) -> Tensor:
@@ -191,12 +185,18 @@ class Regularization:
         and in the backward of a loss that this zero was added to. ``missing="ignore"`` of
         ``attach`` allows it everywhere, ``sometimes`` at the layers that it names.
         """
+        if torch.is_grad_enabled():
+            return self._penalty_now()
+        with torch.inference_mode(False), torch.enable_grad():  # it may join a loss later
+            return self._penalty_now()
+
+    def _penalty_now(self) -> Tensor:
         layers = self._layers.values()
         if not any(layer.ran for layer in layers):
-            return self._penalty_without_forward()
+            self._penalty = self._contract.without_forward(self._penalty)
+            return self._penalty
         self._step += 1
-        missed = [layer for layer in layers if self._misses(layer)]
-        complaint = not_measured(missed) if missed and self._missing == "raise" else ""
+        complaint = self._contract.end_step()
         resting = any(layer.resting for layer in layers)
         pending = [(layer.name, value) for layer in layers for value in layer.collect()]
         self._penalty = None
@@ -206,47 +206,23 @@ class Regularization:
             self._penalty = total_of([value for _, value in pending])
             variances = {name: read.variances for name, read in self._readings().items()}
             self._check_finite(_Checked(pending, variances, self._penalty, self._step))
-        else:
-            self._penalty = torch.zeros(()) if resting else self._zero("frozen")
-        return self._penalty
-
-    def _penalty_without_forward(self) -> Tensor:
-        """No training forward came by since the last call: why not?"""
-        found = [layer.unmeasured for layer in self._layers.values() if layer.unmeasured]
-        if found:
-            for layer in self._layers.values():
-                layer.unmeasured = None
-            self._penalty = self._zero(found[0])
-        if self._penalty is None:
-            if self._guards():
-                raise LayerNotMeasuredError(never_called(self.layer_names))
-            self._penalty = torch.zeros(())
-        return self._penalty
-
-    def _guards(self) -> bool:
-        """Whether a step without a penalty is a mistake."""
-        watched = [x for x in self._layers.values() if x.strength.active and not x.optional]
-        return self._missing == "raise" and bool(self._hooks) and bool(watched)
-
-    def _misses(self, layer: AttachedLayer) -> bool:
-        """Whether a layer should have been measured in a step in which others were."""
-        needed = layer.strength.active and not layer.optional
-        return needed and not layer.ran and layer.unmeasured != "frozen"
-
-    def _zero(self, reason: Unmeasured) -> Tensor:
-        """A zero that may be looked at; an error in the backward of a loss that has it in it."""
-        if not (self._guards() and torch.is_grad_enabled()):
+        elif not self._contract.holds:
             return torch.zeros(())
-        zero = torch.zeros((), requires_grad=True)
-        zero.register_hook(partial(_refuse, reason, self.layer_names))  # type: ignore[no-untyped-call]
-        return zero
+        elif resting:
+            self._penalty = self._contract.rightful_zero(self._device())
+        else:
+            self._penalty = self._contract.zero("frozen")
+        return self._penalty
+
+    def _device(self) -> torch.device:
+        return next((x.device for x in self._layers.values() if x.device), torch.device("cpu"))
 
     def discard(self) -> None:
         """Forget the forwards so far: their penalty is meant to join no loss."""
         for layer in self._layers.values():
             layer.collect()
             layer.last_visit = None
-        self._penalty = torch.zeros(())
+        self._penalty = self._contract.rightful_zero(self._device())
 
     def terms(self, *, debiased: bool = False) -> dict[str, LayerTerms]:
         """Each layer's unweighted terms at its last measured forward; no transfer to the host.
@@ -353,6 +329,7 @@ class Regularization:
             layer.forget()
             layer.dormant = True  # code that was compiled with the hook is guarded by this
         self._hooks = []
+        self._contract.attached = False
         self._forget()
 
     def __enter__(self) -> Self:
@@ -412,7 +389,3 @@ def _require_finite(arrived: Iterable[tuple[float, _Checked]]) -> None:
     lost = next((each for total, each in arrived if not math.isfinite(total)), None)
     if lost is not None:
         raise FeatureError(lost.complaint())
-
-
-def _refuse(reason: Unmeasured, layers: Sequence[str], _: Tensor) -> None:
-    raise LayerNotMeasuredError(backward_without(reason, layers))

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from vcr_core.errors import PenaltyNotAddedError
+from vcr_core.errors import LayerNotMeasuredError, PenaltyNotAddedError
 from vcr_core.regularization.axes import Layout, StatedSizes, layout_of
-from vcr_core.regularization.checkpointing import recomputing
-from vcr_core.regularization.compiled import never_traced, traced_identity
+from vcr_core.regularization.checkpointing import in_reentrant_checkpoint, recomputing
+from vcr_core.regularization.compiled import OUTSIDE, never_traced, traced_identity
+from vcr_core.regularization.contract import Unmeasured, why_unmeasured
 from vcr_core.regularization.function import (
     Found,
     Measured,
@@ -23,13 +24,10 @@ from vcr_core.regularization.function import (
 from vcr_core.regularization.layouts import canonical, restored
 from vcr_core.regularization.outputs import features_in, with_features
 from vcr_core.regularization.penalty import Readings
-from vcr_core.regularization.samples import draw_seed
+from vcr_core.regularization.samples import draw_seed, require_floats
 from vcr_core.regularization.settings import Strength
 
 MOST_PENDING = 64
-
-#: Why a forward of a layer was not measured.
-Unmeasured = Literal["eval", "no_grad", "frozen"]
 
 
 class LayerMoments(NamedTuple):
@@ -64,9 +62,11 @@ class AttachedLayer:
     ``resting``     whether this step goes without a penalty, because only every k-th has one
     ``draws``       chooses this step's samples, where not all are used
     ``ran``         whether a training forward of this step came by, with gradients
-    ``ran_without_grad``  whether the last training forward had none
+    ``device``      of the last training forward
+    ``ran_without_grad``  whether any forward had none
     ``unmeasured``  why the last forward of this step that was not measured was not
     ``pending``     penalties of forwards that ``Regularization.penalty`` has not summed yet
+    ``attempt``     those of a compiled forward that has not ended yet, where one is under way
     ``visits``      those forwards, outside compiled code, as long as they may have to be measured
     ``readings``    of the last measured forward
     ``moments``     of the last forward under ``record``
@@ -85,6 +85,7 @@ class AttachedLayer:
         self.dormant = False
         self.owner: Callable[[], Any] = nobody
         self.record = False
+        self.device: torch.device | None = None
         self.ran_without_grad = False
         self.forget()
         self.go_to(0)
@@ -92,6 +93,7 @@ class AttachedLayer:
     def forget(self) -> None:
         """Drop everything seen."""
         self.pending: list[Tensor] = []
+        self.attempt: list[Tensor] | None = None
         self.visits: list[Visit] = []
         self.last_visit: Visit | None = None
         self.readings: Readings | None = None
@@ -112,9 +114,21 @@ class AttachedLayer:
     def collect(self) -> list[Tensor]:
         """The pending penalties, which are pending no longer: the end of a step's forwards."""
         self.settle()
+        self.count_attempt()
         pending, self.pending = self.pending, []
         self.go_to(self.step + self.ran)
         return pending
+
+    def count_attempt(self) -> None:
+        """A compiled forward has ended: its penalties are pending."""
+        if self.attempt is not None:
+            self.pending.extend(self.attempt)
+            self.attempt = None
+
+    @property
+    def active(self) -> bool:
+        """Whether it has a weight."""
+        return self.strength.active
 
     def go_to(self, step: int) -> None:
         """The next forwards belong to ``step``."""
@@ -125,11 +139,11 @@ class AttachedLayer:
 
     def __call__(self, module: nn.Module, args: Any, output: Any) -> Any:
         """Forward hook: ``None`` where the output stays as it is."""
-        if self.dormant:
+        if self.dormant or torch.jit.is_tracing():  # type: ignore[attr-defined, no-untyped-call]
             return None
         if not (module.training and torch.is_grad_enabled()):
-            self.unmeasured = self._excuse(module, output)
-            self.ran_without_grad = not torch.is_grad_enabled()
+            self.unmeasured = why_unmeasured(module, output)
+            self.ran_without_grad |= not torch.is_grad_enabled()
             return None
         z = features_in(output, layer=self.name)
         passed = self._pass(z)
@@ -141,33 +155,23 @@ class AttachedLayer:
         return {name: getattr(self, name) for name in kept}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        vars(self).update(state, dormant=True, owner=nobody, ran_without_grad=False)
+        vars(self).update(state, dormant=True, owner=nobody, device=None)
+        self.ran_without_grad = False
         self.forget()
         self.go_to(self.step)
-
-    @staticmethod
-    def _excuse(module: nn.Module, output: Any) -> Unmeasured | None:
-        if not torch.is_grad_enabled():
-            weights = [parameter.requires_grad for parameter in module.parameters()]
-            return "frozen" if weights and not any(weights) else "no_grad"
-        first = output[0] if isinstance(output, (tuple, list)) and output else output
-        trains = isinstance(first, Tensor) and first.requires_grad
-        return "eval" if trains else "frozen"
 
     def _pass(self, z: Tensor) -> Tensor:
         if recomputing():
             return self._pass_again(z)
-        self.ran, self.ran_without_grad = True, False
-        if self.resting or not (self.strength.active and z.requires_grad):
-            if not z.requires_grad:
-                self.unmeasured = "frozen"
+        self.ran, self.device = True, z.device
+        if self.resting or not (self.active and z.requires_grad):
             self._observe(z)
             return z
         if torch.compiler.is_compiling():
             return self._pass_compiled(z)
         return self._pass_eager(z)
 
-    @never_traced("the regulariser's hook was met outside the graph of a forward")
+    @never_traced(OUTSIDE)
     def _pass_eager(self, z: Tensor) -> Tensor:
         self._require_previous_penalty()
         visit = self._visit(self.draws)
@@ -187,7 +191,7 @@ class AttachedLayer:
         weights = self.strength.weights(times=options.every)
         features = self.features_of(z)
         measured = traced_identity(features, weights, options, self._passage(), self.draws)
-        self.pending.append(measured.value)
+        (self.pending if self.attempt is None else self.attempt).append(measured.value)
         self.readings = measured.readings
         if self.record:
             self.moments = self._moments(measured)
@@ -198,8 +202,8 @@ class AttachedLayer:
         step = self.step if self.ran else self.step - 1  # penalty() may have ended it since
         if self._rests_at(step) or not (self.strength.active and z.requires_grad):
             return z
-        if self.ran_without_grad:
-            raise RuntimeError(
+        if self.ran_without_grad and in_reentrant_checkpoint():
+            raise LayerNotMeasuredError(
                 f"layer {self.name!r} ran under torch.utils.checkpoint(use_reentrant=True), which "
                 "hides its penalty from the loss: use use_reentrant=False"
             )
@@ -248,6 +252,9 @@ class AttachedLayer:
 
     def _observe(self, z: Tensor) -> None:
         """No penalty at this step: measure where asked to, change nothing."""
+        if self.active and not z.requires_grad:
+            self.unmeasured = "frozen"
+            require_floats(z, layer=self.name)  # others never train, whatever is unfrozen
         if not self.resting:
             self.readings = None
         self.moments = self.output = None

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from vcr_core.errors import ConfigError
+from vcr_core.regularization.contract import Unmeasured
 from vcr_core.regularization.outputs import called
 
 
@@ -29,6 +31,17 @@ class RivalHook:
 
     def __getstate__(self) -> dict[str, Any]:
         return {"rival": self.rival, "act": None}
+
+
+@dataclass
+class RivalLayer:
+    """A layer as ``contract.py`` sees it."""
+
+    name: str
+    optional: bool
+    active: bool = True
+    ran: bool = False
+    unmeasured: Unmeasured | None = None
 
 
 class Visit:

@@ -9,30 +9,43 @@ weights; the samples of maps and tokens are counted as ours are. Plain autograd,
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple, Self, get_args
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from vcr_core.errors import ConfigError, FeatureError, PenaltyNotAddedError
+from vcr_core.errors import (
+    ConfigError,
+    FeatureError,
+    LayerNotMeasuredError,
+    PenaltyNotAddedError,
+)
+from vcr_core.regularization.attempts import failed, is_nested
 from vcr_core.regularization.axes import layout_of, stated_sizes
-from vcr_core.regularization.checkpointing import recomputing
+from vcr_core.regularization.checkpointing import in_reentrant_checkpoint, recomputing
+from vcr_core.regularization.compiled import OUTSIDE, leave_to_python, never_traced
+from vcr_core.regularization.contract import Missing, StepContract, why_unmeasured
 from vcr_core.regularization.layouts import canonical
-from vcr_core.regularization.options import checked_seed, checked_weight
+from vcr_core.regularization.options import checked_seed, checked_weight, require_one_of
 from vcr_core.regularization.outputs import called, features_in, with_features
-from vcr_core.regularization.rival_hooks import RivalHook, Visit, out_of_checkpoints, require_free
-from vcr_core.regularization.samples import draw_seed, require_features, to_rows
+from vcr_core.regularization.rival_hooks import (
+    RivalHook,
+    RivalLayer,
+    Visit,
+    out_of_checkpoints,
+    require_free,
+)
+from vcr_core.regularization.samples import draw_seed, require_features, require_floats, to_rows
 from vcr_core.regularization.terms import (
     covariance_matrix,
     covariance_penalty,
     statistics_dtype,
     variance_penalty,
 )
-from vcr_core.regularization.where import Layers, resolve_layers
+from vcr_core.regularization.where import Layers, matching_names, resolve_layers
 
 SKETCHED_DIRECTIONS = 64
 STEPS_APART = 1_000_003  # between the sketches of two seeds
@@ -144,6 +157,8 @@ class AttachedRival:
     """
 
     _penalty: Tensor | None
+    _pending: list[Tensor]
+    _attempt: list[Tensor] | None  # of a compiled forward that has not ended
 
     def __init__(
         self,
@@ -153,13 +168,14 @@ class AttachedRival:
         strength: float,
         layers: Layers,
         feature_axis: int | None,
+        missing: Missing,
+        sometimes: Sequence[str],
         seed: int,
     ) -> None:
         self.name = name
         self.rival = _known(name)
         self._seed = checked_seed(seed)
         self._generator = torch.Generator().manual_seed(self._seed)
-        self.set_strength(strength)
         places: dict[str, Sequence[str]] = {"output": ("",), "weights": (), "nowhere": ()}
         found = places.get(self.rival.place)
         self.layer_names = tuple(resolve_layers(model, layers) if found is None else found)
@@ -168,6 +184,12 @@ class AttachedRival:
             require_free(module, name, layer)
         self._model = model
         self._feature_axis = feature_axis
+        measured = self.layer_names if self.rival.place != "dropout" else ()
+        optional = matching_names(self.layer_names, sometimes)
+        self._layers = {layer: RivalLayer(layer, layer in optional) for layer in measured}
+        require_one_of("missing", missing, get_args(Missing))
+        self._contract = StepContract(tuple(self._layers.values()), missing)
+        self.set_strength(strength)
         self._stated = {layer: stated_sizes(model, layer) for layer in modules if layer}
         self._layer_hooks = {layer: RivalHook(name) for layer in self.layer_names}
         self._before, self._after = RivalHook(name), RivalHook(name)
@@ -175,6 +197,7 @@ class AttachedRival:
             modules[layer].register_forward_hook(hook) for layer, hook in self._layer_hooks.items()
         ]
         if self.layer_names:
+            leave_to_python(RivalHook.__call__, AttachedRival._begin, AttachedRival._end)
             self._handles += [
                 model.register_forward_pre_hook(self._before),
                 model.register_forward_hook(self._after, always_call=True),
@@ -189,37 +212,65 @@ class AttachedRival:
             raise ConfigError(
                 f"expected a share from 0 up to but not 1, got {strength!r}", field="strength"
             )
+        for layer in self._layers.values():
+            layer.active = self.strength > 0
 
     def begin_step(self, step: int) -> None:
         """Let the sketches of a step depend on the seed and the step alone."""
         number = self._seed * STEPS_APART + step
         self._generator.manual_seed(number if number < 2**63 else draw_seed(self._seed, step))
 
+    @never_traced("call the rival's penalty() outside of the compiled function")
     def penalty(self) -> Tensor:
         """Strength times the penalty of all training forwards since the last call.
 
-        A plain zero where there is none. Raises ``PenaltyNotAddedError`` at the forward after one
-        whose penalty joined no loss.
+        A zero where there is none. Raises ``LayerNotMeasuredError`` for a step that went past a
+        layer, as ``Regularization.penalty`` does, and ``PenaltyNotAddedError`` at the forward after
+        one whose penalty joined no loss.
         """
+        if torch.is_grad_enabled():
+            return self._penalty_now()
+        with torch.inference_mode(False), torch.enable_grad():  # it may join a loss later
+            return self._penalty_now()
+
+    def _penalty_now(self) -> Tensor:
         if self.rival.place == "weights" and self.strength > 0:
             return self.strength * weight_decay(self._model)
-        if self._pending:
-            device = self._pending[0].device
-            self._penalty = torch.stack([each.to(device) for each in self._pending]).sum()
-            self._pending.clear()
-        if self._penalty is None or self.strength == 0:
+        if self.strength == 0 or not self._layers:
             return torch.zeros(())
+        if not any(layer.ran for layer in self._layers.values()):
+            self._penalty = self._contract.without_forward(self._penalty)
+            return self._penalty
+        complaint = self._contract.end_step()
+        pending = self._collect()
+        if complaint:
+            raise LayerNotMeasuredError(complaint)
+        if not pending:
+            self._penalty = self._contract.zero("frozen")
+            return self._penalty
+        device = pending[0].device
+        self._penalty = torch.stack([each.to(device) for each in pending]).sum()
         return self._penalty
+
+    def _collect(self) -> list[Tensor]:
+        """The penalties of a step, which ends."""
+        for layer in self._layers.values():
+            layer.ran, layer.unmeasured = False, None
+        pending, self._penalty = self._pending + (self._attempt or []), None
+        self._pending, self._attempt = [], None
+        return pending
 
     def discard(self) -> None:
         """Forget the forwards so far: their penalty is meant to join no loss."""
         self._forget()
+        self._penalty = self._contract.rightful_zero(torch.device("cpu"))
 
     def remove(self) -> None:
         """Take the rival off the model."""
         for handle in self._handles:
             handle.remove()
         self._handles = []
+        self._contract.attached = False
         self._forget()
 
     def __enter__(self) -> Self:
@@ -232,10 +283,12 @@ class AttachedRival:
         return self  # a second handle on the same hooks would count every forward twice
 
     def __getstate__(self) -> dict[str, Any]:
-        return self.__dict__ | {"_pending": [], "_penalty": None, "_visits": {}, "_starts": []}
+        passing = ("_pending", "_attempt", "_penalty", "_visits", "_starts", "_hidden")
+        return {name: value for name, value in self.__dict__.items() if name not in passing}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
+        self._forget()
         self._link()
 
     def _link(self) -> None:
@@ -244,58 +297,84 @@ class AttachedRival:
         self._before.act, self._after.act = self._begin, self._end
 
     def _forget(self) -> None:
-        self._pending: list[Tensor] = []
+        self._pending, self._attempt = [], None
         self._penalty = None
         self._visits: dict[str, Visit] = {}
         self._starts: list[tuple[int, Tensor | None]] = []
         self._hidden: set[str] = set()
+        for layer in self._layers.values():
+            layer.ran, layer.unmeasured = False, None
 
-    def _begin(self, *_: Any) -> None:
-        """A forward of the model begins."""
-        sketches = self.rival.place == "sketch" and not torch.compiler.is_compiling()
-        state = self._generator.get_state() if sketches else None
+    def _begin(self, module: nn.Module, _: Any) -> None:
+        """A forward of the model begins: see ``attempts.py``."""
+        if torch.compiler.is_compiling():
+            self._attempt = []
+        else:
+            self._begin_here(module)
+
+    @never_traced(OUTSIDE)
+    def _begin_here(self, module: nn.Module) -> None:
+        if self._starts and not is_nested(module):
+            self._go_back(*self._starts[0])
+            self._starts.clear()
+        state = self._generator.get_state() if self.rival.place == "sketch" else None
         self._starts.append((len(self._pending), state))
 
     def _end(self, _: nn.Module, __: Any, output: Any) -> None:
         """It ends. Where it failed, what its layers have noted is no part of the next attempt."""
-        if not self._starts:
-            return
-        count, state = self._starts.pop()
-        if output is None and sys.exc_info()[0] is not None and not recomputing():
-            del self._pending[count:]
-            if state is not None:
-                self._generator.set_state(state)
+        if torch.compiler.is_compiling():
+            self._pending.extend(self._attempt or [])
+            self._attempt = None
+        else:
+            self._end_here(output)
+
+    @never_traced(OUTSIDE)
+    def _end_here(self, output: Any) -> None:
+        if self._starts:
+            start = self._starts.pop()
+            if failed(output) and not recomputing():
+                self._go_back(*start)
+
+    def _go_back(self, count: int, state: Tensor | None) -> None:
+        del self._pending[count:]
+        if state is not None:
+            self._generator.set_state(state)
 
     def _hook(self, layer: str, module: nn.Module, args: Any, output: Any) -> Any:
-        if not (module.training and self.strength > 0):
+        if self.strength == 0:
             return None
         if self.rival.place == "dropout":
+            if not module.training:
+                return None
             z = features_in(output, layer=layer)
             return with_features(output, functional.dropout(z, self.strength))
-        if not torch.is_grad_enabled():
-            self._hidden.add(layer)
+        if not (module.training and torch.is_grad_enabled()):
+            self._layers[layer].unmeasured = why_unmeasured(module, output)
+            if not torch.is_grad_enabled():
+                self._hidden.add(layer)
             return None
         if recomputing():
             self._require_seen(layer)
             return None
-        self._hidden.discard(layer)
-        self._penalty = None  # what was asked for belongs to an earlier step
+        self._layers[layer].ran = True
         self._note(layer, features_in(output, layer=layer))
         return None
 
     def _note(self, layer: str, z: Tensor) -> None:
         if not z.requires_grad:
+            require_floats(z, layer=layer)
+            self._layers[layer].unmeasured = "frozen"
             return
         self._require_previous_penalty(layer)
         with out_of_checkpoints():
             penalty = self.strength * self._value(z, layer)
-        self._pending.append(penalty)
+        (self._pending if self._attempt is None else self._attempt).append(penalty)
         if not torch.compiler.is_compiling():
             self._visits[layer] = Visit(z, penalty)
 
     def _require_seen(self, layer: str) -> None:
-        if layer in self._hidden:
-            raise RuntimeError(
+        if layer in self._hidden and in_reentrant_checkpoint():
+            raise LayerNotMeasuredError(
                 f"{called(layer)} ran under torch.utils.checkpoint(use_reentrant=True), which "
                 f"hides the penalty of {self.name!r} from the loss: use use_reentrant=False"
             )
@@ -345,6 +424,8 @@ def attach_rival(
     strength: float,
     layers: Layers = "blocks",
     feature_axis: int | None = None,
+    missing: Missing = "raise",
+    sometimes: Sequence[str] = (),
     seed: int = 0,
 ) -> AttachedRival:
     """Regularise ``model`` by the rival ``name`` of ``RIVALS``.
@@ -355,13 +436,21 @@ def attach_rival(
         strength: factor on the rival's penalty; for "dropout" the share that is dropped.
         layers: where the rivals that act on features act, as in ``attach``.
         feature_axis: the axis of the layers' outputs that holds the features, as in ``attach``.
+        missing, sometimes: what a step may leave out, as in ``attach``.
         seed: of the generator that draws sketches, below 2⁶⁴.
 
     Raises ``ConfigError`` for a rival that does not exist, a strength that is negative, or one that
     is attached there already, and ``LayerNotFoundError`` for layers that the model does not have.
     """
     return AttachedRival(
-        name, model, strength=strength, layers=layers, feature_axis=feature_axis, seed=seed
+        name,
+        model,
+        strength=strength,
+        layers=layers,
+        feature_axis=feature_axis,
+        missing=missing,
+        sometimes=sometimes,
+        seed=seed,
     )
 
 

@@ -165,16 +165,28 @@ def scatter(
     return total
 
 
-def require_features(z: Tensor, *, layer: str = "") -> None:
-    """Raise ``FeatureError``, naming ``layer``, unless ``z`` has 2 samples of 2 features."""
-    if z.is_floating_point() and 2 <= z.ndim <= 5 and z.numel() >= 2 * feature_count(z) >= 4:
-        return
+def require_floats(z: Tensor, *, layer: str = "") -> None:
+    """Raise ``FeatureError``, naming ``layer``, unless ``z`` is a plain tensor of real numbers."""
     where = f"layer {layer!r}: " if layer else ""
+    if z.is_nested or z.layout != torch.strided:
+        kind = "a nested tensor" if z.is_nested else f"a tensor of layout {z.layout}"
+        raise FeatureError(
+            f"{where}expected an ordinary tensor, got {kind}: attach to a layer before it, or to "
+            "one that gives padded or dense features"
+        )
     if not z.is_floating_point():
         raise FeatureError(
             f"{where}expected floating-point features, got {z.dtype}: "
             "attach to a layer that computes features"
         )
+
+
+def require_features(z: Tensor, *, layer: str = "") -> None:
+    """Raise ``FeatureError``, naming ``layer``, unless ``z`` has 2 samples of 2 features."""
+    require_floats(z, layer=layer)
+    if 2 <= z.ndim <= 5 and z.numel() >= 2 * feature_count(z) >= 4:
+        return
+    where = f"layer {layer!r}: " if layer else ""
     if not 2 <= z.ndim <= 5:
         raise FeatureError(
             f"{where}expected features of shape (N, D), (N, T, D) or (N, C, H, W), "
