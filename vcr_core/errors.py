@@ -3,6 +3,7 @@
     VcrLabError
     ├── ConfigError        a field of a configuration (also a ValueError)
     ├── FeatureError       a tensor that cannot be regularised or measured (also a ValueError)
+    ├── FeaturesOverwrittenError  features that were changed in place (also a RuntimeError)
     ├── PenaltyNotAddedError  a training step whose loss was missing the penalty
     ├── LayerNotMeasuredError  a training step that went past a regularised layer
     ├── LayerNotFoundError a layer name or pattern that matches nothing (also a LookupError)
@@ -49,6 +50,10 @@ class ConfigError(VcrLabError, ValueError):
 
 class FeatureError(VcrLabError, ValueError):
     """Features whose shape, type or values the computation cannot take."""
+
+
+class FeaturesOverwrittenError(VcrLabError, RuntimeError):
+    """Features that an in-place operation changed after they had been seen."""
 
 
 class PenaltyNotAddedError(VcrLabError):

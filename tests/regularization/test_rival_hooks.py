@@ -76,9 +76,7 @@ def test_reentrant_checkpointing_which_hides_the_penalty_is_an_error(name: str) 
     model = Network(reentrant=True)
     rival = attached(name, model)
     loss = model(batch().requires_grad_()).sum() + rival.penalty()
-    with pytest.raises(
-        LayerNotMeasuredError, match=r"'first'.* ran under.*use_reentrant=False"
-    ):
+    with pytest.raises(LayerNotMeasuredError, match=r"'first'.* ran under.*use_reentrant=False"):
         loss.backward()
 
 

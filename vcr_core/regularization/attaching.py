@@ -28,6 +28,8 @@ from vcr_core.regularization.options import (
     Scale,
     Tokens,
     checked_seed,
+    require_axis,
+    require_flag,
     require_one_of,
 )
 from vcr_core.regularization.settings import Factor, Strength
@@ -117,6 +119,9 @@ def attach(
     if hint is not None:
         warnings.warn(hint, stacklevel=2)
     seed = checked_seed(seed)
+    require_axis(feature_axis)
+    if batch_first is not None:
+        require_flag("batch_first", batch_first)
     names = resolve_layers(model, layers)
     factors = factors_of(names, layer_factors or {})
     optional = matching_names(names, sometimes)

@@ -369,10 +369,19 @@ def _axis(shape: tuple[int, ...], stated: StatedSizes, layer: str) -> int:
     if axis is None:
         raise FeatureError(
             f"layer {layer!r}: cannot tell which axis of its output of shape {tuple(shape)} holds "
-            f"the features, axis 1 or axis {last}: its modules state the widths "
-            f"{_listed(stated)}: pass feature_axis=1 or feature_axis={last}"
+            f"the features: its modules state the widths {_listed(stated)}: pass "
+            f"{_choices(shape, stated)}"
         )
     return axis
+
+
+def _choices(shape: tuple[int, ...], stated: StatedSizes) -> str:
+    """The axes in question: those with a stated size, or else the first and the last."""
+    sizes = stated.out + stated.inner + stated.before + stated.after
+    axes = [axis for axis in range(1, len(shape)) if shape[axis] in sizes]
+    if len(axes) < 2:
+        axes = [1, len(shape) - 1]
+    return " or ".join(f"feature_axis={axis}" for axis in axes)
 
 
 def _by_size(shape: tuple[int, ...], stated: StatedSizes) -> int | None:

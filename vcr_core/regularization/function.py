@@ -23,7 +23,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from vcr_core.errors import LayerNotMeasuredError
+from vcr_core.errors import FeaturesOverwrittenError, LayerNotMeasuredError
 from vcr_core.regularization.distributed import averaging_factor
 from vcr_core.regularization.options import PenaltyOptions
 from vcr_core.regularization.penalty import PenaltyGradient, Readings, Scalar, is_finite, penalty_of
@@ -118,7 +118,8 @@ class Visit:
             dtype = statistics_dtype(z.dtype)
             return value if isinstance(value, Tensor) else z.new_full((), value, dtype=dtype)
         self._features, self._version = z.detach(), z._version
-        self._number = z.new_empty((), dtype=statistics_dtype(z.dtype))
+        # of no subclass of a tensor, as ``z`` may be: its views are not ours to fill
+        self._number = torch.empty((), dtype=statistics_dtype(z.dtype), device=z.device)
         return self._number.detach()
 
     def settle(self) -> Found:
@@ -360,8 +361,8 @@ def _layer(name: str) -> str:
     return f"layer {name!r}" if name else "a VCRLayer"
 
 
-def _overwritten(layer: str) -> RuntimeError:
-    return RuntimeError(
+def _overwritten(layer: str) -> FeaturesOverwrittenError:
+    return FeaturesOverwrittenError(
         f"the output of {_layer(layer)} was overwritten by an in-place operation after the "
         "regulariser had seen it, so its gradient cannot be formed: use the "
         "out-of-place form there (for example nn.ReLU(inplace=False))"

@@ -68,7 +68,7 @@ class Regularization:
     def __init__(
         self, model: nn.Module, layers: Sequence[AttachedLayer], *, missing: Missing = "raise"
     ) -> None:
-        self._model = model
+        self._model: nn.Module | None = model
         self._layers = {layer.name: layer for layer in layers}
         self._contract = StepContract(layers, missing)
         self._hooks = [
@@ -101,6 +101,8 @@ class Regularization:
             self._forget()
 
     def __repr__(self) -> str:
+        if self._model is None:
+            return "a regulariser that was removed from its model"
         return table_of(self._model, self._layers)
 
     @property
@@ -328,7 +330,7 @@ class Regularization:
         for layer in self._layers.values():
             layer.forget()
             layer.dormant = True  # code that was compiled with the hook is guarded by this
-        self._hooks = []
+        self._hooks, self._model = [], None
         self._contract.attached = False
         self._forget()
 

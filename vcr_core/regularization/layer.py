@@ -18,6 +18,8 @@ from vcr_core.regularization.options import (
     Scale,
     Tokens,
     checked_seed,
+    require_axis,
+    require_flag,
 )
 from vcr_core.regularization.penalty import why_not_finite
 from vcr_core.regularization.samples import draw_seed
@@ -71,6 +73,8 @@ class VCRLayer(nn.Module):
             target_std, eps, threshold, scale, tokens, pooled, max_samples, ranks, nonfinite
         )
         self.strength = Strength(variance_weight, covariance_weight, options)
+        require_axis(feature_axis)
+        require_flag("batch_first", batch_first)
         self.feature_axis, self.batch_first = feature_axis, batch_first
         seed = checked_seed(seed)
         self._draws = torch.tensor(seed if seed < 2**63 else draw_seed(seed, 0))

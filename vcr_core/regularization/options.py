@@ -48,6 +48,7 @@ def checked(options: PenaltyOptions) -> PenaltyOptions:
     require_one_of("tokens", options.tokens, get_args(Tokens))
     require_one_of("ranks", options.ranks, get_args(Ranks))
     require_one_of("nonfinite", options.nonfinite, get_args(NonFinite))
+    require_flag("pooled", options.pooled)
     threshold = options.threshold
     return options._replace(
         target_std=_positive("target_std", options.target_std),
@@ -56,6 +57,21 @@ def checked(options: PenaltyOptions) -> PenaltyOptions:
         max_samples=checked_max_samples(options.max_samples),
         every=checked_count("every", options.every),
     )
+
+
+def require_flag(name: str, value: object) -> None:
+    """Raise ``ConfigError`` unless ``value`` is ``True`` or ``False``."""
+    if not isinstance(value, bool):
+        raise ConfigError(f"expected True or False, got {value!r}", field=name)
+
+
+def require_axis(value: object) -> None:
+    """Raise ``ConfigError`` unless ``value`` can be ``feature_axis``: a whole number or ``None``."""
+    if value is not None and not _is_whole(value):
+        raise ConfigError(
+            f"expected the number of an axis, or None to find it, got {value!r}",
+            field="feature_axis",
+        )
 
 
 def checked_max_samples(value: int | None) -> int | None:

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from vcr_core.errors import ConfigError
+from vcr_core.errors import ConfigError, FeaturesOverwrittenError
 from vcr_core.regularization.contract import Unmeasured
 from vcr_core.regularization.outputs import called
 
@@ -96,7 +96,7 @@ def _keep(tensor: Tensor) -> tuple[Tensor, int]:
 def _give(kept: tuple[Tensor, int]) -> Tensor:
     tensor, version = kept
     if tensor._version != version:
-        raise RuntimeError(
+        raise FeaturesOverwrittenError(
             "features were overwritten by an in-place operation after a rival had seen them, so "
             "its gradient cannot be formed: use the out-of-place form there (for example "
             "nn.ReLU(inplace=False))"

@@ -29,7 +29,12 @@ from vcr_core.regularization.checkpointing import in_reentrant_checkpoint, recom
 from vcr_core.regularization.compiled import OUTSIDE, leave_to_python, never_traced
 from vcr_core.regularization.contract import Missing, StepContract, why_unmeasured
 from vcr_core.regularization.layouts import canonical
-from vcr_core.regularization.options import checked_seed, checked_weight, require_one_of
+from vcr_core.regularization.options import (
+    checked_seed,
+    checked_weight,
+    require_axis,
+    require_one_of,
+)
 from vcr_core.regularization.outputs import called, features_in, with_features
 from vcr_core.regularization.rival_hooks import (
     RivalHook,
@@ -183,6 +188,7 @@ class AttachedRival:
         for layer, module in modules.items():
             require_free(module, name, layer)
         self._model = model
+        require_axis(feature_axis)
         self._feature_axis = feature_axis
         measured = self.layer_names if self.rival.place != "dropout" else ()
         optional = matching_names(self.layer_names, sometimes)
