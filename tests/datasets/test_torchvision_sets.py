@@ -199,7 +199,7 @@ def test_a_set_on_disk_can_be_a_transfer_target(
 ) -> None:
     mnist(tmp_path / "mnist", monkeypatch)
     digits = load("digits", cache_folder=tmp_path)
-    (task,) = transfer_tasks(digits, ("mnist:digit",), cache_folder=tmp_path)
+    (task,) = transfer_tasks(digits, ("mnist:digit",))
     assert task.train_images.shape == (40, 1, 8, 8)
 
 

@@ -19,7 +19,7 @@ from vcr_core.datasets.corruption_names import CORRUPTIONS, SEVERITIES
 from vcr_core.datasets.corruptions import corrupt
 from vcr_core.datasets.hierarchy import read_hierarchy
 from vcr_core.datasets.long_tail import long_tailed_rows
-from vcr_core.datasets.torchvision_sets import check_classes
+from vcr_core.datasets.split import check_classes
 from vcr_core.errors import ConfigError, DataError
 from vcr_core.training.experiment import prepare
 
@@ -174,9 +174,7 @@ def test_a_corrupted_target_shares_clean_training_images() -> None:
 
 def test_another_data_sets_images_can_be_corrupted_too() -> None:
     digits = load("digits", cache_folder="unused")
-    (task,) = transfer_tasks(
-        digits, ("sprites:shape@contrast",), train_size=30, test_size=20, cache_folder="unused"
-    )
+    (task,) = transfer_tasks(digits, ("sprites:shape@contrast",), train_size=30, test_size=20)
     assert task.test_images.shape == (20, 1, 8, 8)
 
 

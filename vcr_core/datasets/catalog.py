@@ -37,6 +37,9 @@ SPRITES = DatasetInfo(
     licence="Apache-2.0 (rendered by VCR Lab)",
     source="rendered on this machine",
     default_source="shape",
+    loader="sprites",
+    made_here="rendered on this machine",
+    options=("shortcut",),
 )
 
 DIGITS = DatasetInfo(
@@ -57,6 +60,8 @@ DIGITS = DatasetInfo(
     licence="CC BY 4.0",
     source="UCI Optical Recognition of Handwritten Digits, as included in scikit-learn",
     default_source="parity",
+    loader="digits",
+    made_here="comes with scikit-learn",
 )
 
 FASHION_MNIST = DatasetInfo(
@@ -88,6 +93,7 @@ FASHION_MNIST = DatasetInfo(
     licence="MIT",
     source="Xiao, Rasul, Vollgraf: Fashion-MNIST, arXiv 1708.07747",
     default_source="clothing",
+    loader="fashion",
     megabytes=30,
     files="train-images-idx3-ubyte and its three fellows, packed (.gz) or not",
 )
@@ -106,6 +112,9 @@ FOLDER = DatasetInfo(
     licence="yours",
     source="a folder on this machine",
     default_source="class",
+    loader="folder",
+    made_here="a folder of your own",
+    options=("folder", "image_size", "resize"),
 )
 
 TWO_MOONS = DatasetInfo(
@@ -126,6 +135,9 @@ TWO_MOONS = DatasetInfo(
     licence="Apache-2.0 (drawn by VCR Lab)",
     source="drawn on this machine, after Pezeshki et al.: Gradient Starvation, arXiv 2011.09468",
     default_source="moon",
+    loader="two_moons",
+    made_here="drawn on this machine",
+    options=("shortcut",),
 )
 
 #: The labelling that a list of superclasses (``data.hierarchy``) adds.

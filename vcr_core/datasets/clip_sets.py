@@ -24,6 +24,9 @@ MOVING_SHAPES = DatasetInfo(
     licence="Apache-2.0 (rendered by VCR Lab)",
     source="rendered on this machine",
     default_source="motion",
+    loader="moving_shapes",
+    made_here="rendered on this machine",
+    options=("shortcut",),
     frames=8,
 )
 
@@ -61,8 +64,9 @@ HMDB51 = DatasetInfo(
     licence="CC BY 4.0",
     source="Kuehne et al.: HMDB: A Large Video Database for Human Motion Recognition, 2011",
     default_source="action",
+    loader="hmdb51",
+    options=("image_size", "resize", "frames", "stride", "split", "workers"),
     frames=16,
-    resized=True,
     megabytes=2100,
     fetched=False,
     files=(

@@ -8,15 +8,19 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class DatasetInfo:
-    """What is known about a data set before it is loaded.
+    """What is known about a data set before it is loaded, and which module loads it.
 
     ``factors`` maps every labelling of the images to its class names. Any factor can be the source
     task or a transfer target. Continuous ones (scale, position) are binned. An empty tuple of class
     names means that they are known only once the images are there; ``counts`` then says how many
     there are, where that is known. ``image_shape`` is (C, H, W). ``frames`` is T of sets of clips
-    (C, T, H, W), 0 of sets of images. ``resized`` sets have images of many sizes, which are scaled
-    to ``data.image_size``, and clips of many lengths. ``megabytes`` is the size of the download,
-    0 where nothing is downloaded; ``fetched`` says whether VCR Lab downloads it by itself, and
+    (C, T, H, W), 0 of sets of images.
+
+    ``loader`` is the module of this package whose ``load`` makes a ``Dataset`` of a ``DataSpec``;
+    ``options`` are the fields of that spec which the set has beside those of every set.
+
+    ``made_here`` says where the images come from that need no download. Of the others ``megabytes``
+    is the size of the download, ``fetched`` says whether VCR Lab downloads it by itself, and
     ``files`` what its folder has to hold.
     """
 
@@ -30,9 +34,11 @@ class DatasetInfo:
     licence: str
     source: str
     default_source: str
+    loader: str
+    options: tuple[str, ...] = ()
     counts: Mapping[str, int] = field(default_factory=dict)
     frames: int = 0
-    resized: bool = False
+    made_here: str = ""
     megabytes: int = 0
     fetched: bool = True
     files: str = ""
@@ -41,6 +47,11 @@ class DatasetInfo:
     def kind(self) -> str:
         """What a network has to take: ``images`` or ``clips``."""
         return "clips" if self.frames else "images"
+
+    @property
+    def resized(self) -> bool:
+        """Whether images of many sizes are scaled to one, and clips of many lengths cut."""
+        return "image_size" in self.options
 
     def num_classes(self, factor: str) -> int:
         """K of a factor; 0 where it is not known before the images are there."""

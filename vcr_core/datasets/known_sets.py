@@ -6,6 +6,7 @@ from vcr_core.datasets import class_names as names
 from vcr_core.datasets.info import DatasetInfo
 
 GREY_28, COLOUR_32, COLOUR_96, RESIZED = (1, 28, 28), (3, 32, 32), (3, 96, 96), (3, 224, 224)
+OF_PICTURES = ("image_size", "resize", "workers")
 
 MNIST = DatasetInfo(
     name="mnist",
@@ -18,6 +19,7 @@ MNIST = DatasetInfo(
     licence="CC BY-SA 3.0",
     source="LeCun, Cortes, Burges: The MNIST database of handwritten digits",
     default_source="parity",
+    loader="torchvision_sets",
     files="MNIST/raw/train-images-idx3-ubyte and its three fellows",
     megabytes=12,
 )
@@ -32,6 +34,7 @@ KMNIST = DatasetInfo(
     licence="CC BY-SA 4.0",
     source="Clanuwat et al.: Deep Learning for Classical Japanese Literature, arXiv 1812.01718",
     default_source="character",
+    loader="torchvision_sets",
     files="KMNIST/raw/train-images-idx3-ubyte and its three fellows",
     megabytes=21,
 )
@@ -46,6 +49,7 @@ EMNIST = DatasetInfo(
     licence="public domain (NIST Special Database 19)",
     source="Cohen et al.: EMNIST, arXiv 1702.05373",
     default_source="kind",
+    loader="torchvision_sets",
     files="EMNIST/raw/emnist-balanced-train-images-idx3-ubyte and its three fellows",
     megabytes=562,
 )
@@ -60,6 +64,7 @@ SVHN = DatasetInfo(
     licence="non-commercial use only",
     source="Netzer et al.: Reading Digits in Natural Images, 2011",
     default_source="parity",
+    loader="torchvision_sets",
     files="train_32x32.mat and test_32x32.mat",
     megabytes=246,
 )
@@ -78,6 +83,7 @@ CIFAR10 = DatasetInfo(
     licence="none stated; made for research",
     source="Krizhevsky: Learning Multiple Layers of Features from Tiny Images, 2009",
     default_source="object",
+    loader="torchvision_sets",
     files="cifar-10-batches-py/ (from cifar-10-python.tar.gz)",
     megabytes=170,
 )
@@ -92,6 +98,7 @@ CIFAR100 = DatasetInfo(
     licence="none stated; made for research",
     source="Krizhevsky: Learning Multiple Layers of Features from Tiny Images, 2009",
     default_source="coarse",
+    loader="torchvision_sets",
     files="cifar-100-python/ (from cifar-100-python.tar.gz)",
     megabytes=169,
 )
@@ -106,6 +113,7 @@ STL10 = DatasetInfo(
     licence="none stated; pictures from ImageNet",
     source="Coates, Lee, Ng: An Analysis of Single-Layer Networks, 2011",
     default_source="object",
+    loader="torchvision_sets",
     files="stl10_binary/ (from stl10_binary.tar.gz)",
     megabytes=2640,
 )
@@ -121,8 +129,9 @@ FLOWERS = DatasetInfo(
     licence="none stated; made for research",
     source="Nilsback, Zisserman: Automated Flower Classification, 2008",
     default_source="flower",
+    loader="torchvision_sets",
+    options=OF_PICTURES,
     files="flowers-102/ with jpg/, imagelabels.mat and setid.mat",
-    resized=True,
     megabytes=345,
 )
 DTD = DatasetInfo(
@@ -137,8 +146,9 @@ DTD = DatasetInfo(
     licence="made for research",
     source="Cimpoi et al.: Describing Textures in the Wild, arXiv 1311.3618",
     default_source="texture",
+    loader="torchvision_sets",
+    options=OF_PICTURES,
     files="dtd/dtd/ with images/ and labels/",
-    resized=True,
     megabytes=625,
 )
 PETS = DatasetInfo(
@@ -153,8 +163,9 @@ PETS = DatasetInfo(
     licence="CC BY-SA 4.0",
     source="Parkhi et al.: Cats and Dogs, 2012",
     default_source="animal",
+    loader="torchvision_sets",
+    options=OF_PICTURES,
     files="oxford-iiit-pet/ with images/ and annotations/",
-    resized=True,
     megabytes=811,
 )
 FOOD = DatasetInfo(
@@ -169,8 +180,9 @@ FOOD = DatasetInfo(
     licence="none stated; pictures from Foodspotting",
     source="Bossard, Guillaumin, Van Gool: Food-101, 2014",
     default_source="dish",
+    loader="torchvision_sets",
+    options=OF_PICTURES,
     files="food-101/ with images/ and meta/",
-    resized=True,
     megabytes=4997,
 )
 CARS = DatasetInfo(
@@ -185,11 +197,12 @@ CARS = DatasetInfo(
     licence="made for research; pictures belong to their owners",
     source="Krause et al.: 3D Object Representations for Fine-Grained Categorization, 2013",
     default_source="model",
+    loader="torchvision_sets",
+    options=OF_PICTURES,
     files=(
         "stanford_cars/ with cars_train/, cars_test/, cars_test_annos_withlabels.mat and "
         "devkit/ (torchvision can no longer fetch them: their first address is gone)"
     ),
-    resized=True,
     megabytes=1960,
     fetched=False,
 )
@@ -205,8 +218,9 @@ AIRCRAFT = DatasetInfo(
     licence="non-commercial research only",
     source="Maji et al.: Fine-Grained Visual Classification of Aircraft, arXiv 1306.5151",
     default_source="manufacturer",
+    loader="torchvision_sets",
+    options=OF_PICTURES,
     files="fgvc-aircraft-2013b/data/ with images/ and its lists",
-    resized=True,
     megabytes=2754,
 )
 PLACES = DatasetInfo(
@@ -221,11 +235,12 @@ PLACES = DatasetInfo(
     licence="non-commercial research and education only",
     source="Zhou et al.: Places: A 10 Million Image Database, 2017",
     default_source="scene",
+    loader="torchvision_sets",
+    options=OF_PICTURES,
     files=(
         "places365_train_standard.txt, places365_val.txt, categories_places365.txt, "
         "data_256_standard/ and val_256/"
     ),
-    resized=True,
     megabytes=25_000,
     fetched=False,
 )
@@ -241,8 +256,9 @@ INATURALIST = DatasetInfo(
     licence="non-commercial; each photograph has its own",
     source="Van Horn et al.: The iNaturalist Species Classification Dataset, arXiv 1707.06642",
     default_source="species",
+    loader="torchvision_sets",
+    options=OF_PICTURES,
     files="2018/ with a folder for every group and in it one for every species",
-    resized=True,
     megabytes=120_000,
     fetched=False,
 )
@@ -258,11 +274,12 @@ IMAGENET = DatasetInfo(
     licence="non-commercial research and education only",
     source="Russakovsky et al.: ImageNet Large Scale Visual Recognition Challenge, arXiv 1409.0575",
     default_source="class",
+    loader="torchvision_sets",
+    options=OF_PICTURES,
     files=(
         "train/ and val/ with one sub-folder a class, or ILSVRC2012_img_train.tar, "
         "ILSVRC2012_img_val.tar and ILSVRC2012_devkit_t12.tar.gz"
     ),
-    resized=True,
     megabytes=155_000,
     fetched=False,
 )

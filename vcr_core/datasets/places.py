@@ -9,13 +9,9 @@ from pathlib import Path
 from vcr_core.datasets.catalog import DATASETS, dataset_info
 from vcr_core.datasets.downloads import is_there
 
-#: Data sets that need no files of their own.
+#: Where images of data sets come from that need no download.
 MADE_HERE: Mapping[str, str] = {
-    "sprites": "rendered on this machine",
-    "digits": "comes with scikit-learn",
-    "two-moons": "drawn on this machine",
-    "moving-shapes": "rendered on this machine",
-    "folder": "a folder of your own",
+    info.name: info.made_here for info in DATASETS.values() if info.made_here
 }
 FASHION_FILES = (
     "train-images-idx3-ubyte",
