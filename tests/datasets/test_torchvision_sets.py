@@ -11,8 +11,7 @@ from torchvision.datasets import imagenet as archives
 from torchvision_files import WRITERS, cifar10, imagenet, imagenet_archives, mnist, picture
 
 from vcr_core.datasets import DATASETS, load, streaming, transfer_tasks
-from vcr_core.datasets.class_names import CIFAR10_KIND, CIFAR100, CIFAR100_COARSE
-from vcr_core.datasets.known_sets import KNOWN_SETS
+from vcr_core.datasets.known_sets import CIFAR10_KIND, CIFAR100_COARSE, CIFAR100_NAMES, KNOWN_SETS
 from vcr_core.datasets.readers import READERS
 from vcr_core.datasets.streaming import StreamedImages
 from vcr_core.errors import DataError
@@ -56,7 +55,7 @@ def test_every_entry_states_licence_size_classes_and_source(info: object) -> Non
 
 
 def test_cifar100s_superclasses_hold_five_classes_each() -> None:
-    assert len(CIFAR100) == len(set(CIFAR100)) == 100
+    assert len(CIFAR100_NAMES) == len(set(CIFAR100_NAMES)) == 100
     assert [len(members) for members in CIFAR100_COARSE.values()] == [5] * 20
 
 

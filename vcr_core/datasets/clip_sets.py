@@ -54,10 +54,8 @@ HMDB51 = DatasetInfo(
         "and 30 to test on, in three splits. Decoding them needs the extra: "
         "pip install 'vcr-lab[video]'."
     ),
-    factors={
-        "action": tuple(sorted(name for names in HMDB51_KINDS.values() for name in names)),
-        "kind": tuple(HMDB51_KINDS),
-    },
+    factors={"action": tuple(sorted(name for names in HMDB51_KINDS.values() for name in names))},
+    groups={"kind": HMDB51_KINDS},
     image_shape=(3, 224, 224),
     train_size=3570,
     test_size=1530,

@@ -11,7 +11,14 @@ from numpy.typing import NDArray
 
 from vcr_core.datasets.catalog import DIGITS
 from vcr_core.datasets.spec import DataSpec
-from vcr_core.datasets.split import Dataset, Split, generator, make_dataset, rows_asked_for
+from vcr_core.datasets.split import (
+    Dataset,
+    Split,
+    generator,
+    make_dataset,
+    rows_asked_for,
+    with_groups,
+)
 
 BRIGHTEST = 16.0
 
@@ -21,8 +28,7 @@ def load(spec: DataSpec) -> Dataset:
     scans = read_scans()
     images = torch.from_numpy(scans[:, :-1]).float().div_(BRIGHTEST).reshape(-1, 1, 8, 8)
     digit = torch.from_numpy(scans[:, -1]).long()
-    labels = {"digit": digit, "parity": digit % 2, "high": (digit >= 5).long()}
-    everything = Split(images, labels)
+    everything = Split(images, with_groups(DIGITS, digit))
     order = torch.randperm(len(everything), generator=generator(spec.seed, "digits"))
     train, test = order[DIGITS.test_size :], order[: DIGITS.test_size]
     of_train, of_test = rows_asked_for(spec, len(train), len(test))

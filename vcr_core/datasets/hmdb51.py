@@ -14,13 +14,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 import torch
-from torch import Tensor
 
-from vcr_core.datasets.class_names import coarser
-from vcr_core.datasets.clip_sets import HMDB51, HMDB51_KINDS
+from vcr_core.datasets.clip_sets import HMDB51
 from vcr_core.datasets.downloads import is_there, reason
 from vcr_core.datasets.spec import DataSpec
-from vcr_core.datasets.split import Dataset, Split, random_rows
+from vcr_core.datasets.split import Dataset, Split, random_rows, with_groups
 from vcr_core.datasets.streaming import StreamedImages
 from vcr_core.datasets.torchvision_sets import assembled
 from vcr_core.datasets.videos import MiddleClip, require_decoder
@@ -61,14 +59,9 @@ def load(spec: DataSpec) -> Dataset:
             rows = rows[random_rows(len(rows), size, spec.seed, field=field)]
         videos = [(video,) for video in part.videos]
         clips = StreamedImages(videos, rows, middle=cut, workers=spec.workers)
-        parts.append(Split(clips, _labels(torch.tensor(part.actions)[rows])))
+        parts.append(Split(clips, with_groups(HMDB51, torch.tensor(part.actions)[rows])))
     train, test = parts
     return assembled(spec, train, test, dict(HMDB51.factors), measured=MEASURED)
-
-
-def _labels(actions: Tensor) -> dict[str, Tensor]:
-    kinds = torch.tensor(coarser(HMDB51.factors["action"], HMDB51_KINDS))
-    return {"action": actions, "kind": kinds[actions]}
 
 
 def read_split(root: Path, split: int, *, field: str = "") -> tuple[Listed, Listed]:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
+
+#: Names of groups, and the classes that each has.
+Groups = Mapping[str, Sequence[str]]
 
 
 @dataclass(frozen=True)
@@ -13,7 +17,8 @@ class DatasetInfo:
     ``factors`` maps every labelling of the images to its class names. Any factor can be the source
     task or a transfer target. Continuous ones (scale, position) are binned. An empty tuple of class
     names means that they are known only once the images are there; ``counts`` then says how many
-    there are, where that is known. ``image_shape`` is (C, H, W). ``frames`` is T of sets of clips
+    there are, where that is known. ``groups`` are further factors, made of the first one's classes;
+    ``factors`` has them too. ``image_shape`` is (C, H, W). ``frames`` is T of sets of clips
     (C, T, H, W), 0 of sets of images.
 
     ``loader`` is the module of this package whose ``load`` makes a ``Dataset`` of a ``DataSpec``;
@@ -21,7 +26,8 @@ class DatasetInfo:
 
     ``made_here`` says where the images come from that need no download. Of the others ``megabytes``
     is the size of the download, ``fetched`` says whether VCR Lab downloads it by itself, and
-    ``files`` what its folder has to hold.
+    ``files`` what its folder has to hold. ``find`` looks for them in the folder of downloads and
+    wherever else they may be; without it they are in a folder there of the set's own name.
     """
 
     name: str
@@ -36,12 +42,18 @@ class DatasetInfo:
     default_source: str
     loader: str
     options: tuple[str, ...] = ()
+    groups: Mapping[str, Groups] = field(default_factory=dict)
     counts: Mapping[str, int] = field(default_factory=dict)
     frames: int = 0
     made_here: str = ""
     megabytes: int = 0
     fetched: bool = True
     files: str = ""
+    find: Callable[[Path], Path | None] | None = None
+
+    def __post_init__(self) -> None:
+        coarser = {factor: tuple(groups) for factor, groups in self.groups.items()}
+        object.__setattr__(self, "factors", {**self.factors, **coarser})
 
     @property
     def kind(self) -> str:
@@ -56,3 +68,9 @@ class DatasetInfo:
     def num_classes(self, factor: str) -> int:
         """K of a factor; 0 where it is not known before the images are there."""
         return len(self.factors.get(factor, ())) or self.counts.get(factor, 0)
+
+
+def group_of_each(names: Sequence[str], groups: Groups) -> tuple[int, ...]:
+    """For every class of ``names``, the place of its group among ``groups``."""
+    place_of = {name: place for place, members in enumerate(groups.values()) for name in members}
+    return tuple(place_of[name] for name in names)

@@ -2,17 +2,71 @@
 
 from __future__ import annotations
 
-from vcr_core.datasets import class_names as names
 from vcr_core.datasets.info import DatasetInfo
 
 GREY_28, COLOUR_32, COLOUR_96, RESIZED = (1, 28, 28), (3, 32, 32), (3, 96, 96), (3, 224, 224)
 OF_PICTURES = ("image_size", "resize", "workers")
 
+CIFAR10_NAMES = (
+    *("airplane", "automobile", "bird", "cat", "deer"),
+    *("dog", "frog", "horse", "ship", "truck"),
+)
+CIFAR10_COARSE = {
+    "craft": ("airplane", "ship"),
+    "road vehicle": ("automobile", "truck"),
+    "small animal": ("bird", "frog"),
+    "pet": ("cat", "dog"),
+    "hoofed animal": ("deer", "horse"),
+}
+CIFAR10_KIND = {
+    "animal": ("bird", "cat", "deer", "dog", "frog", "horse"),
+    "vehicle": ("airplane", "automobile", "ship", "truck"),
+}
+STL10_NAMES = (
+    *("airplane", "bird", "car", "cat", "deer"),
+    *("dog", "horse", "monkey", "ship", "truck"),
+)
+STL10_KIND = {
+    "animal": ("bird", "cat", "deer", "dog", "horse", "monkey"),
+    "vehicle": ("airplane", "car", "ship", "truck"),
+}
+#: Krizhevsky, "Learning Multiple Layers of Features from Tiny Images", 2009, in file order.
+CIFAR100_COARSE = {
+    "aquatic mammals": ("beaver", "dolphin", "otter", "seal", "whale"),
+    "fish": ("aquarium_fish", "flatfish", "ray", "shark", "trout"),
+    "flowers": ("orchid", "poppy", "rose", "sunflower", "tulip"),
+    "food containers": ("bottle", "bowl", "can", "cup", "plate"),
+    "fruit and vegetables": ("apple", "mushroom", "orange", "pear", "sweet_pepper"),
+    "household electrical devices": ("clock", "keyboard", "lamp", "telephone", "television"),
+    "household furniture": ("bed", "chair", "couch", "table", "wardrobe"),
+    "insects": ("bee", "beetle", "butterfly", "caterpillar", "cockroach"),
+    "large carnivores": ("bear", "leopard", "lion", "tiger", "wolf"),
+    "large man-made outdoor things": ("bridge", "castle", "house", "road", "skyscraper"),
+    "large natural outdoor scenes": ("cloud", "forest", "mountain", "plain", "sea"),
+    "large omnivores and herbivores": ("camel", "cattle", "chimpanzee", "elephant", "kangaroo"),
+    "medium-sized mammals": ("fox", "porcupine", "possum", "raccoon", "skunk"),
+    "non-insect invertebrates": ("crab", "lobster", "snail", "spider", "worm"),
+    "people": ("baby", "boy", "girl", "man", "woman"),
+    "reptiles": ("crocodile", "dinosaur", "lizard", "snake", "turtle"),
+    "small mammals": ("hamster", "mouse", "rabbit", "shrew", "squirrel"),
+    "trees": ("maple_tree", "oak_tree", "palm_tree", "pine_tree", "willow_tree"),
+    "vehicles 1": ("bicycle", "bus", "motorcycle", "pickup_truck", "train"),
+    "vehicles 2": ("lawn_mower", "rocket", "streetcar", "tank", "tractor"),
+}
+CIFAR100_NAMES = tuple(sorted(name for members in CIFAR100_COARSE.values() for name in members))
+TEN_DIGITS = tuple(str(digit) for digit in range(10))
+PARITY = {"even": TEN_DIGITS[::2], "odd": TEN_DIGITS[1::2]}
+HIGH = {"0 to 4": TEN_DIGITS[:5], "5 to 9": TEN_DIGITS[5:]}
+#: EMNIST "balanced": digits, capitals, and the small letters that do not look like capitals.
+EMNIST_NAMES = (*TEN_DIGITS, *"ABCDEFGHIJKLMNOPQRSTUVWXYZ", *"abdefghnqrt")
+EMNIST_KIND = {"digit": TEN_DIGITS, "letter": EMNIST_NAMES[10:]}
+
 MNIST = DatasetInfo(
     name="mnist",
     title="MNIST",
     description="70,000 handwritten digits, 28 by 28 pixels, grey.",
-    factors={"digit": names.DIGITS, "parity": tuple(names.PARITY), "high": tuple(names.HIGH)},
+    factors={"digit": TEN_DIGITS},
+    groups={"parity": PARITY, "high": HIGH},
     image_shape=GREY_28,
     train_size=60_000,
     test_size=10_000,
@@ -27,7 +81,7 @@ KMNIST = DatasetInfo(
     name="kmnist",
     title="Kuzushiji-MNIST",
     description="70,000 handwritten Japanese characters in 10 classes, 28 by 28 pixels, grey.",
-    factors={"character": names.KMNIST},
+    factors={"character": ("o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo")},
     image_shape=GREY_28,
     train_size=60_000,
     test_size=10_000,
@@ -42,7 +96,8 @@ EMNIST = DatasetInfo(
     name="emnist",
     title="EMNIST (balanced)",
     description="131,600 handwritten digits and letters in 47 classes, 28 by 28 pixels, grey.",
-    factors={"character": names.EMNIST, "kind": tuple(names.EMNIST_KIND)},
+    factors={"character": EMNIST_NAMES},
+    groups={"kind": EMNIST_KIND},
     image_shape=GREY_28,
     train_size=112_800,
     test_size=18_800,
@@ -57,7 +112,8 @@ SVHN = DatasetInfo(
     name="svhn",
     title="Street View House Numbers",
     description="99,289 photographs of digits in house numbers, 32 by 32 pixels.",
-    factors={"digit": names.DIGITS, "parity": tuple(names.PARITY)},
+    factors={"digit": TEN_DIGITS},
+    groups={"parity": PARITY},
     image_shape=COLOUR_32,
     train_size=73_257,
     test_size=26_032,
@@ -72,11 +128,8 @@ CIFAR10 = DatasetInfo(
     name="cifar10",
     title="CIFAR-10",
     description="60,000 photographs of 10 kinds of animals and vehicles, 32 by 32 pixels.",
-    factors={
-        "object": names.CIFAR10,
-        "coarse": tuple(names.CIFAR10_COARSE),
-        "kind": tuple(names.CIFAR10_KIND),
-    },
+    factors={"object": CIFAR10_NAMES},
+    groups={"coarse": CIFAR10_COARSE, "kind": CIFAR10_KIND},
     image_shape=COLOUR_32,
     train_size=50_000,
     test_size=10_000,
@@ -91,7 +144,8 @@ CIFAR100 = DatasetInfo(
     name="cifar100",
     title="CIFAR-100",
     description="60,000 photographs in 100 classes and 20 superclasses, 32 by 32 pixels.",
-    factors={"object": names.CIFAR100, "coarse": tuple(names.CIFAR100_COARSE)},
+    factors={"object": CIFAR100_NAMES},
+    groups={"coarse": CIFAR100_COARSE},
     image_shape=COLOUR_32,
     train_size=50_000,
     test_size=10_000,
@@ -106,7 +160,8 @@ STL10 = DatasetInfo(
     name="stl10",
     title="STL-10",
     description="13,000 labelled photographs in 10 classes, 96 by 96 pixels.",
-    factors={"object": names.STL10, "kind": tuple(names.STL10_KIND)},
+    factors={"object": STL10_NAMES},
+    groups={"kind": STL10_KIND},
     image_shape=COLOUR_96,
     train_size=5000,
     test_size=8000,

@@ -6,37 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from vcr_core.datasets.catalog import DATASETS, dataset_info
+from vcr_core.datasets.catalog import DATASETS, FOLDER, dataset_info
 from vcr_core.datasets.downloads import is_there
 
 #: Where images of data sets come from that need no download.
 MADE_HERE: Mapping[str, str] = {
     info.name: info.made_here for info in DATASETS.values() if info.made_here
 }
-FASHION_FILES = (
-    "train-images-idx3-ubyte",
-    "train-labels-idx1-ubyte",
-    "t10k-images-idx3-ubyte",
-    "t10k-labels-idx1-ubyte",
-)
-FASHION_SYSTEM_FOLDER = Path("/usr/share/datasets/fashion-mnist")
-
-
-def fashion_files(folder: Path) -> dict[str, Path] | None:
-    """The four files of Fashion-MNIST in ``folder``, packed (``.gz``) or not; None if one lacks.
-
-    The folder may also be the root that torchvision's ``FashionMNIST`` was given.
-    """
-    for place in (folder, folder / "FashionMNIST" / "raw"):
-        found = {
-            name: path
-            for name in FASHION_FILES
-            for path in (place / f"{name}.gz", place / name)
-            if path.is_file()
-        }
-        if len(found) == len(FASHION_FILES):
-            return found
-    return None
 
 
 @dataclass(frozen=True)
@@ -53,14 +29,12 @@ def whereabouts(name: str, cache_folder: str | Path) -> Whereabouts:
     Raises:
         ConfigError: no data set has this name.
     """
-    dataset_info(name)
-    if name in MADE_HERE:
-        return Whereabouts(name != "folder", MADE_HERE[name])
-    if name == "fashion-mnist":
-        for place in (Path(cache_folder), FASHION_SYSTEM_FOLDER):
-            if fashion_files(place):
-                return Whereabouts(True, str(place))
-        return Whereabouts(False, str(cache_folder))
+    info = dataset_info(name)
+    if info.made_here:
+        return Whereabouts(info is not FOLDER, info.made_here)
+    if info.find is not None:
+        found = info.find(Path(cache_folder))
+        return Whereabouts(found is not None, str(found or cache_folder))
     root = Path(cache_folder) / name
     return Whereabouts(is_there(root), str(root))
 

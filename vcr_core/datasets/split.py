@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from vcr_core.datasets.catalog import dataset_info
-from vcr_core.datasets.info import DatasetInfo
+from vcr_core.datasets.info import DatasetInfo, group_of_each
 from vcr_core.datasets.spec import DataSpec
 from vcr_core.datasets.streaming import TENSOR_BYTES, Images
 from vcr_core.errors import ConfigError, DataError
@@ -125,6 +125,19 @@ def make_dataset(
         mean=mean,
         std=std,
     )
+
+
+def with_groups(info: DatasetInfo, labels: Tensor, names: Sequence[str] = ()) -> dict[str, Tensor]:
+    """Labels (N,) by the first factor and, made of them, by every group of its classes.
+
+    ``names`` are those of its classes, where the entry does not have them.
+    """
+    factor, known = next(iter(info.factors.items()))
+    grouped = {
+        coarser: torch.tensor(group_of_each(known or names, groups))[labels]
+        for coarser, groups in info.groups.items()
+    }
+    return {factor: labels, **grouped}
 
 
 def measured_on_validation(data: Dataset, *, seed: int) -> Dataset:

@@ -51,10 +51,11 @@ def load(spec: DataSpec) -> Dataset:
     class_names = read[0][1]
     parts = []
     sizes = {"data.train_size": spec.train_size, "data.test_size": spec.test_size}
-    held_out = _held_out(read[0][0][reader.base]) if opened[0] is opened[1] else None
+    factor = next(iter(info.factors))
+    held_out = _held_out(read[0][0][factor]) if reader.one_part else None
     for place, (field, size) in enumerate(sizes.items()):
         labels = read[place][0]
-        allowed = torch.arange(len(labels[reader.base]))
+        allowed = torch.arange(len(labels[factor]))
         if held_out is not None:
             allowed = allowed[held_out if place else ~held_out]
         if size is not None:
@@ -128,7 +129,7 @@ def _held_out(labels: Tensor) -> Tensor:
 def _read(
     info: DatasetInfo, reader: Reader, opened: Any
 ) -> tuple[dict[str, Tensor], dict[str, tuple[str, ...]]]:
-    labels, class_names = labelled(reader, opened, info.factors)
+    labels, class_names = labelled(reader, info, opened)
     for factor, values in labels.items():
         classes = len(class_names[factor])
         if len(values) == 0 or int(values.min()) < 0 or int(values.max()) >= classes:
@@ -151,8 +152,7 @@ def _opened(
 
     def parts(place: Path, download: bool) -> tuple[Any, Any]:
         train = reader.open(place, True, download)
-        single = info.name == "inaturalist"
-        return train, train if single else reader.open(place, False, download)
+        return train, train if reader.one_part else reader.open(place, False, download)
 
     how = f"place {info.files} in '{root}', or name the folder that holds them in data.folder"
     again = how if own or not info.fetched else f"it is downloaded once more, or {how}"
