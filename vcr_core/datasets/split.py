@@ -177,6 +177,15 @@ def generator(seed: int, purpose: str) -> torch.Generator:
     return torch.Generator().manual_seed(int.from_bytes(digest[:6], "big"))
 
 
+def earlier_of_its_class(labels: Tensor) -> Tensor:
+    """For each of labels (N,), how many of the same class come before it."""
+    order, counts = torch.argsort(labels, stable=True), torch.bincount(labels)
+    first = torch.repeat_interleave(counts.cumsum(0) - counts, counts)
+    earlier = torch.empty_like(order)
+    earlier[order] = torch.arange(len(labels)) - first
+    return earlier
+
+
 def random_rows(available: int, wanted: int | None, seed: int, *, field: str) -> Tensor:
     """``wanted`` of ``available`` rows in random order; all of them where ``wanted`` is None.
 

@@ -19,6 +19,7 @@ from vcr_core.datasets.split import (
     Dataset,
     Split,
     channel_moments,
+    earlier_of_its_class,
     generator,
     make_dataset,
     random_rows,
@@ -117,13 +118,7 @@ def _from_memory(reader: Reader, opened: Any, rows: Tensor) -> Tensor:
 
 def _held_out(labels: Tensor) -> Tensor:
     """Which images (N,) of a set without a test part are held out: every tenth of each class."""
-    order = torch.argsort(labels, stable=True)
-    counts = torch.bincount(labels)
-    first = torch.repeat_interleave(counts.cumsum(0) - counts, counts)
-    within = torch.arange(len(labels)) - first
-    chosen = torch.zeros(len(labels), dtype=torch.bool)
-    chosen[order] = within % HELD_OUT_EVERY == HELD_OUT_EVERY - 1
-    return chosen
+    return earlier_of_its_class(labels) % HELD_OUT_EVERY == HELD_OUT_EVERY - 1
 
 
 def _read(
