@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from vcr_core import paths
-from vcr_core.config import DataConfig
+from vcr_core.config import DataConfig, RunConfig, validate
 from vcr_core.datasets import DATASETS, DataSpec, load
 from vcr_core.errors import ConfigError
 
@@ -23,6 +23,12 @@ def test_every_setting_of_the_data_is_in_the_spec_and_nothing_else_but_chance_an
     assert spec == DataSpec(
         "digits", seed=7, source="parity", train_size=20, imbalance=3.0, workers=2
     )
+
+
+def test_a_configuration_stored_before_an_option_was_there_loads_as_before() -> None:
+    stored = RunConfig().model_dump(mode="json")
+    del stored["data"]["class_limit"]
+    assert validate(stored) == RunConfig()
 
 
 def test_every_option_that_a_data_set_has_is_a_field_of_the_spec() -> None:

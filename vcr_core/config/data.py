@@ -99,6 +99,14 @@ class DataConfig(Section):
         ge=1.0,
         le=1e4,
     )
+    class_limit: int | None = setting(
+        None,
+        "Most images of a class",
+        "At most so many training images of each class of the source task, so that all classes are "
+        "learned from equally few; empty means all. Probes learn from all images.",
+        unit="images",
+        ge=1,
+    )
     hierarchy: str | None = setting(
         None,
         "Superclasses",

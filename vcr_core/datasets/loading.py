@@ -8,11 +8,20 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+import torch
+from torch import Tensor
+
 from vcr_core.datasets.catalog import FOLDER, SUPERCLASS, dataset_info
 from vcr_core.datasets.hierarchy import read_hierarchy, superclass_labels
 from vcr_core.datasets.long_tail import long_tailed_rows
 from vcr_core.datasets.spec import DataSpec
-from vcr_core.datasets.split import Dataset, Split, measured_on_validation
+from vcr_core.datasets.split import (
+    Dataset,
+    Split,
+    earlier_of_its_class,
+    generator,
+    measured_on_validation,
+)
 from vcr_core.errors import ConfigError
 
 KEPT_IN_MEMORY = 3
@@ -35,6 +44,8 @@ def load(data: DataSpec | str, **options: Any) -> Dataset:
         found = with_superclasses(found, spec.hierarchy)
     if spec.measured_on == "validation":
         found = measured_on_validation(found, seed=spec.seed)
+    if spec.class_limit is not None:
+        found = with_class_limit(found, spec.class_limit)
     if spec.imbalance != 1.0:
         found = long_tailed(found)
     return found
@@ -58,15 +69,34 @@ def long_tailed(found: Dataset) -> Dataset:
     Raises:
         ConfigError: no such task.
     """
-    spec = found.spec
-    if spec.source is None or spec.source not in found.train.labels:
-        raise ConfigError(
-            f"expected one of {', '.join(found.class_names)}, got '{spec.source}'",
-            field="data.source",
-        )
-    labels = found.train.labels[spec.source]
+    labels, spec = _source_labels(found), found.spec
     rows = long_tailed_rows(labels, imbalance=spec.imbalance, seed=spec.seed)
     return replace(found, train=found.train.take(rows))
+
+
+def with_class_limit(found: Dataset, limit: int) -> Dataset:
+    """A data set with at most ``limit`` training images of each class of the source task.
+
+    The seed of its spec chooses them; a larger limit keeps those of a smaller one. Probes learn
+    from all images.
+
+    Raises:
+        ConfigError: no such task.
+    """
+    labels = _source_labels(found)
+    order = torch.randperm(len(labels), generator=generator(found.spec.seed, "class limit"))
+    kept = order[earlier_of_its_class(labels[order]) < limit]
+    return replace(found, train=found.train.take(kept.sort().values))
+
+
+def _source_labels(found: Dataset) -> Tensor:
+    """Labels (N,) of the training images by the source task."""
+    source = found.spec.source
+    if source is None or source not in found.train.labels:
+        raise ConfigError(
+            f"expected one of {', '.join(found.class_names)}, got '{source}'", field="data.source"
+        )
+    return found.train.labels[source]
 
 
 def with_superclasses(found: Dataset, path: str | Path) -> Dataset:

@@ -24,7 +24,7 @@ class DataSpec:
     Args:
         dataset: one of :data:`vcr_core.datasets.DATASETS`.
         seed: draws the sprites, splits digits and folders, and chooses rows where fewer are asked.
-        source: the factor whose classes ``imbalance`` thins out.
+        source: the factor whose classes ``imbalance`` and ``class_limit`` thin out.
         train_size, test_size: how many images; None means all there are.
         shortcut: in [0, 1]; for sprites how often colour gives the shape away in training, for
             moving shapes how often the shape gives the motion away, for two moons how far the
@@ -37,13 +37,15 @@ class DataSpec:
         frames, stride: of videos on disk, clips of so many frames, each ``stride``-th of the video.
         split: of sets that come with several splits into training and test clips.
         imbalance: the largest training class over the smallest; 1 leaves all images.
+        class_limit: the most training images that a class of ``source`` keeps; None keeps all.
         hierarchy: a list of superclasses for the set's first factor (see ``hierarchy.py``).
         workers: processes that decode images which stay on disk.
         measured_on: ``validation`` puts a fifth of the training images in the test images' place.
         cache_folder: where downloads are kept; None means the user's data folder.
 
     Raises:
-        ConfigError: an unknown data set, a shortcut outside [0, 1], an imbalance below 1.
+        ConfigError: an unknown data set, a shortcut outside [0, 1], an imbalance or a class limit
+            below 1.
     """
 
     dataset: str
@@ -59,6 +61,7 @@ class DataSpec:
     stride: int = 2
     split: int = 1
     imbalance: float = 1.0
+    class_limit: int | None = None
     hierarchy: str | None = None
     workers: int = 0
     measured_on: Literal["test", "validation"] = "test"
@@ -72,6 +75,10 @@ class DataSpec:
             )
         if self.imbalance < 1:
             raise ConfigError(f"expected 1 or more, got {self.imbalance:g}", field="data.imbalance")
+        if self.class_limit is not None and self.class_limit < 1:
+            raise ConfigError(
+                f"expected 1 or more, got {self.class_limit}", field="data.class_limit"
+            )
         for name in ("folder", "cache_folder"):  # typed by a person
             if getattr(self, name) is not None:
                 object.__setattr__(self, name, Path(getattr(self, name)).expanduser())
