@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bz2
 from pathlib import Path
 
 import pytest
@@ -101,6 +102,31 @@ def test_imagenets_archives_are_unpacked_whole_or_not_at_all(
     assert data.class_names["class"] == ("n01", "n02")
     assert data.train.labels["class"].tolist() == [0, 0, 1, 1]
     assert data.test.labels["class"].tolist() == [0, 0, 1, 1]
+
+
+def test_usps_is_read_as_grey_levels_with_the_digits_that_its_lines_name(tmp_path: Path) -> None:
+    (tmp_path / "usps").mkdir()
+    for name, digits in (("usps.bz2", (3, 0)), ("usps.t.bz2", (9,))):
+        levels = " ".join(f"{place}:{-1 if place <= 16 else 1}" for place in range(1, 257))
+        lines = "".join(f"{digit + 1} {levels} \n" for digit in digits)
+        (tmp_path / "usps" / name).write_bytes(bz2.compress(lines.encode()))
+    data = load("usps", cache_folder=tmp_path)
+    assert data.train.labels["digit"].tolist() == [3, 0]
+    assert data.train.labels["parity"].tolist() == [1, 0]
+    assert data.test.labels["high"].tolist() == [1]
+    drawn = data.as_pixels(data.test.images)[0, 0]
+    assert drawn[0].unique().tolist() == [0]
+    assert drawn[1:].unique().tolist() == [255]
+
+
+def test_digits_of_the_mail_are_a_target_for_those_of_mnist(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("mnist", "usps"):
+        WRITERS[name][0](tmp_path / name, monkeypatch)
+    (task,) = transfer_tasks(load("mnist", cache_folder=tmp_path), ("usps:digit",))
+    assert task.train_images.shape == (40, 1, 28, 28)
+    assert task.class_names == DATASETS["mnist"].factors["digit"]
 
 
 @pytest.fixture

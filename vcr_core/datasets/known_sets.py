@@ -108,6 +108,25 @@ EMNIST = DatasetInfo(
     files="EMNIST/raw/emnist-balanced-train-images-idx3-ubyte and its three fellows",
     megabytes=562,
 )
+USPS = DatasetInfo(
+    name="usps",
+    title="USPS digits",
+    description=(
+        "9,298 handwritten digits from the envelopes of US mail, 16 by 16 pixels, grey: the same "
+        "classes as MNIST's in another hand and scan."
+    ),
+    factors={"digit": TEN_DIGITS},
+    groups={"parity": PARITY, "high": HIGH},
+    image_shape=(1, 16, 16),
+    train_size=7291,
+    test_size=2007,
+    licence="none stated; made for research",
+    source="Hull: A Database for Handwritten Text Recognition Research, 1994",
+    default_source="parity",
+    loader="torchvision_sets",
+    files="usps.bz2 and usps.t.bz2",
+    megabytes=8,
+)
 SVHN = DatasetInfo(
     name="svhn",
     title="Street View House Numbers",
@@ -339,6 +358,6 @@ IMAGENET = DatasetInfo(
     fetched=False,
 )
 KNOWN_SETS = (
-    *(MNIST, KMNIST, EMNIST, SVHN, CIFAR10, CIFAR100, STL10, FLOWERS, DTD, PETS, FOOD),
+    *(MNIST, KMNIST, EMNIST, USPS, SVHN, CIFAR10, CIFAR100, STL10, FLOWERS, DTD, PETS, FOOD),
     *(CARS, AIRCRAFT, PLACES, INATURALIST, IMAGENET),
 )

@@ -130,6 +130,7 @@ READERS: Mapping[str, Reader] = {
     "mnist": Reader(_flag(sets.MNIST)),
     "kmnist": Reader(_flag(sets.KMNIST)),
     "emnist": Reader(_flag(sets.EMNIST, split="balanced"), transposed=True),
+    "usps": Reader(_flag(sets.USPS)),
     "svhn": Reader(_split(sets.SVHN)),
     "cifar10": Reader(_flag(sets.CIFAR10)),
     "cifar100": Reader(_flag(sets.CIFAR100)),
