@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from vcr_core.datasets.catalog import DATASETS, FOLDER, dataset_info
 from vcr_core.datasets.downloads import is_there
-
-#: Where images of data sets come from that need no download.
-MADE_HERE: Mapping[str, str] = {
-    info.name: info.made_here for info in DATASETS.values() if info.made_here
-}
+from vcr_core.datasets.info import DatasetInfo
 
 
 @dataclass(frozen=True)
@@ -41,12 +36,13 @@ def whereabouts(name: str, cache_folder: str | Path) -> Whereabouts:
 
 def find_data(cache_folder: str | Path) -> dict[str, str]:
     """For every data set, where its images come from on this machine, in words."""
-    return {name: _in_words(name, whereabouts(name, cache_folder)) for name in DATASETS}
+    return {
+        name: _in_words(info, whereabouts(name, cache_folder)) for name, info in DATASETS.items()
+    }
 
 
-def _in_words(name: str, found: Whereabouts) -> str:
-    if found.is_here or name in MADE_HERE:
+def _in_words(info: DatasetInfo, found: Whereabouts) -> str:
+    if found.is_here or info.made_here:
         return found.place
-    fetched = dataset_info(name).fetched
-    missing = "downloaded when it is first used" if fetched else f"place it in {found.place}"
+    missing = "downloaded when it is first used" if info.fetched else f"place it in {found.place}"
     return f"not here yet: {missing}"
