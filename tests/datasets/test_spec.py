@@ -81,6 +81,10 @@ def test_what_no_spec_can_be_is_refused_at_once() -> None:
         DataSpec("cats")
     with pytest.raises(ConfigError, match=r"data\.shortcut: expected between 0 and 1"):
         DataSpec("sprites", shortcut=1.5)
+    with pytest.raises(ConfigError, match=r"data\.measured_on: expected one of test, validation"):
+        DataSpec("sprites", measured_on="training")  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="sed"):
+        load("digits", sed=3)
 
 
 def test_making_a_spec_needs_no_torch_and_no_folder(tmp_path: Path) -> None:

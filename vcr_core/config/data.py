@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 from pydantic import model_validator
 
 from vcr_core.config.base import Section, setting
 from vcr_core.datasets.catalog import SUPERCLASS, dataset_info
-from vcr_core.datasets.spec import DataSpec
+from vcr_core.datasets.spec import DataSpec, MeasuredOn
 from vcr_core.errors import ConfigError
-
-MeasuredOn = Literal["test", "validation"]
 
 
 class DataConfig(Section):

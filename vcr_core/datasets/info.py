@@ -65,6 +65,11 @@ class DatasetInfo:
         """Whether images of many sizes are scaled to one, and clips of many lengths cut."""
         return "image_size" in self.options
 
+    @property
+    def takes_folder(self) -> bool:
+        """Whether ``data.folder`` may say where its images lie."""
+        return not self.made_here or "folder" in self.options
+
     def num_classes(self, factor: str) -> int:
         """K of a factor; 0 where it is not known before the images are there."""
         return len(self.factors.get(factor, ())) or self.counts.get(factor, 0)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 from vcr_core import paths
 from vcr_core.datasets.catalog import dataset_info
 from vcr_core.errors import ConfigError
 
+MeasuredOn = Literal["test", "validation"]
 #: What decides of every data set which images are read. Its own options are in its entry.
 OF_EVERY_SET = ("dataset", "seed", "train_size", "test_size")
 
@@ -45,7 +46,7 @@ class DataSpec:
 
     Raises:
         ConfigError: an unknown data set, a shortcut outside [0, 1], an imbalance or a class limit
-            below 1.
+            below 1, measured on something else.
     """
 
     dataset: str
@@ -64,7 +65,7 @@ class DataSpec:
     class_limit: int | None = None
     hierarchy: str | None = None
     workers: int = 0
-    measured_on: Literal["test", "validation"] = "test"
+    measured_on: MeasuredOn = "test"
     cache_folder: Path | None = None
 
     def __post_init__(self) -> None:
@@ -78,6 +79,11 @@ class DataSpec:
         if self.class_limit is not None and self.class_limit < 1:
             raise ConfigError(
                 f"expected 1 or more, got {self.class_limit}", field="data.class_limit"
+            )
+        if self.measured_on not in get_args(MeasuredOn):
+            raise ConfigError(
+                f"expected one of {', '.join(get_args(MeasuredOn))}, got '{self.measured_on}'",
+                field="data.measured_on",
             )
         for name in ("folder", "cache_folder"):  # typed by a person
             if getattr(self, name) is not None:

@@ -161,9 +161,7 @@ def _prepare(
 
 def _may_use_folder(trained: str, other: str) -> bool:
     """``data.folder`` belongs to the trained data set, unless that one needs no files."""
-    return other in {trained, FOLDER.name} or (
-        bool(dataset_info(trained).made_here) and trained != FOLDER.name
-    )
+    return other in {trained, FOLDER.name} or not dataset_info(trained).takes_folder
 
 
 def _limit(split: Split, size: int | None, seed: int, *, field: str) -> _Part:

@@ -52,11 +52,11 @@ def load(spec: DataSpec) -> Dataset:
     class_names = read[0][1]
     parts = []
     sizes = {"data.train_size": spec.train_size, "data.test_size": spec.test_size}
-    factor = next(iter(info.factors))
-    held_out = _held_out(read[0][0][factor]) if reader.one_part else None
+    first = next(iter(info.factors))
+    held_out = _held_out(read[0][0][first]) if reader.one_part else None
     for place, (field, size) in enumerate(sizes.items()):
         labels = read[place][0]
-        allowed = torch.arange(len(labels[factor]))
+        allowed = torch.arange(len(labels[first]))
         if held_out is not None:
             allowed = allowed[held_out if place else ~held_out]
         if size is not None:
