@@ -16,7 +16,7 @@ from vcr_core import paths
 from vcr_core.config.editing import as_text
 from vcr_core.datasets.catalog import DATASETS, dataset_info
 from vcr_core.datasets.info import DatasetInfo
-from vcr_core.datasets.places import MADE_HERE, whereabouts
+from vcr_core.datasets.places import whereabouts
 from vcr_core.models.catalog import FIRST_CHOICE
 
 MOST_BARS = 40
@@ -72,8 +72,8 @@ def _task(info: DatasetInfo, factor: str) -> str:
 
 
 def _where(choice: Choice) -> str:
-    if choice.name in MADE_HERE:
-        return choice.config.data.folder or tr(MADE_HERE[choice.name])
+    if made_here := dataset_info(choice.name).made_here:
+        return choice.config.data.folder or tr(made_here)
     return choice.found.place if choice.is_here else tr("not yet")
 
 
@@ -177,8 +177,8 @@ def _catalog_row(info: DatasetInfo) -> str:
 
 
 def _missing(info: DatasetInfo) -> str:
-    if info.name in MADE_HERE:
-        return tr(MADE_HERE[info.name])
+    if info.made_here:
+        return tr(info.made_here)
     size = _megabytes(info.megabytes)
     if info.fetched:
         return tr("no: downloaded on first use ({size})", size=size)

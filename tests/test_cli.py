@@ -157,6 +157,7 @@ def wait_for_steps(store: Store, process: subprocess.Popen[bytes]) -> None:
             "regularizer.covariance_weight: expected a finite number, got",
         ),
         (["--set", "training.batch_size=1"], "training.batch_size: expected 2 or more, got '1'"),
+        (["--set", "data.class_limit=0"], "data.class_limit: expected 1 or more, got '0'"),
         (["--seed", "first"], "seed: expected a whole number, got 'first'"),
         (
             ["--set", "transfer.targets=smell"],

@@ -26,7 +26,6 @@ from vcr_core.comparison.report import WORDS as REPORT_WORDS
 from vcr_core.config import fields
 from vcr_core.datasets.catalog import DATASETS
 from vcr_core.datasets.corruption_names import CORRUPTIONS
-from vcr_core.datasets.places import MADE_HERE
 from vcr_core.figures import Chart, charts, drawing, history
 from vcr_core.figures.parts import RunLine
 from vcr_core.live_view import asked
@@ -122,7 +121,7 @@ def sentences() -> set[str]:
         | {QUESTION, IMAGES_QUESTION, *GROUPS, *VIEWS.values(), *VIEWS_OF_POINTS.values()}
         | {info.description for info in DATASETS.values()}
         | set(CORRUPTIONS.values())
-        | set(MADE_HERE.values())
+        | {info.made_here for info in DATASETS.values()}
         | set(TIPS_WORDS.values())
         | set(WELCOME_WORDS.values())
         | {text for pair in (*STEPS, *PICTURES.values()) for text in pair}

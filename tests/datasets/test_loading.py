@@ -15,7 +15,7 @@ import pytest
 import torch
 from torchvision.datasets import FashionMNIST
 
-from vcr_core.datasets import DATASETS, dataset_info, fashion, find_data, load, places
+from vcr_core.datasets import DATASETS, dataset_info, fashion_files, find_data, load
 from vcr_core.errors import ConfigError, DataError
 
 IMAGES = {"train": 40, "t10k": 20}
@@ -92,8 +92,7 @@ def test_a_broken_file_is_named_as_such(tmp_path: Path) -> None:
 @pytest.fixture
 def nowhere_on_this_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """As on a machine without the system's package."""
-    for module in (fashion, places):
-        monkeypatch.setattr(module, "FASHION_SYSTEM_FOLDER", tmp_path / "no-package")
+    monkeypatch.setattr(fashion_files, "SYSTEM_FOLDER", tmp_path / "no-package")
 
 
 @pytest.mark.usefixtures("nowhere_on_this_machine")

@@ -21,7 +21,7 @@ from typer.testing import CliRunner
 from vcr_core.cli import app
 from vcr_core.datasets import load
 from vcr_core.datasets.downloads import download_whole
-from vcr_core.datasets.places import FASHION_FILES
+from vcr_core.datasets.fashion_files import FILES
 from vcr_core.errors import DataError, VcrLabError
 
 LETTERS = {"data.dataset": "folder", "data.source": "class", "data.image_size": "8"}
@@ -127,17 +127,17 @@ def test_a_corrupt_file_of_fashion_mnist_leaves_nothing_and_half_a_folder_is_sai
     served: tuple[Path, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder, address = served
-    for name in FASHION_FILES:
+    for name in FILES:
         (folder / f"{name}.gz").write_bytes(b"<html>try again later</html>")
     monkeypatch.setattr(sets.FashionMNIST, "mirrors", [f"{address}/"])
-    monkeypatch.setattr("vcr_core.datasets.fashion.FASHION_SYSTEM_FOLDER", tmp_path / "nothing")
+    monkeypatch.setattr("vcr_core.datasets.fashion_files.SYSTEM_FOLDER", tmp_path / "nothing")
     cache = tmp_path / "cache"
     with pytest.raises(DataError, match=r"download Fashion-MNIST \(30 MB\).*which failed"):
         load("fashion-mnist", cache_folder=cache)
     assert not list(cache.iterdir())
     raw = cache / "FashionMNIST" / "raw"
     raw.mkdir(parents=True)
-    (raw / FASHION_FILES[0]).write_bytes(b"half")
+    (raw / FILES[0]).write_bytes(b"half")
     with pytest.raises(DataError, match="files are missing: remove that folder"):
         load("fashion-mnist", cache_folder=cache)
 

@@ -11,7 +11,7 @@ from torchvision_files import WRITERS
 
 from vcr_core.datasets import DATASETS, load, transfer_tasks
 from vcr_core.datasets.corruption_names import CORRUPTIONS, FOR_POINTS
-from vcr_core.datasets.places import FASHION_SYSTEM_FOLDER
+from vcr_core.datasets.fashion_files import SYSTEM_FOLDER
 from vcr_core.errors import ConfigError
 
 SMALL = [info for info in DATASETS.values() if not info.resized and info.name != "folder"]
@@ -24,7 +24,7 @@ def test_every_corruption_of_a_small_test_set_changes_its_images_and_nothing_els
     entry = DATASETS[info.name]  # type: ignore[attr-defined]
     if entry.name in WRITERS:
         WRITERS[entry.name][0](tmp_path / entry.name, monkeypatch)
-    if entry.name == "fashion-mnist" and not FASHION_SYSTEM_FOLDER.is_dir():
+    if entry.name == "fashion-mnist" and not SYSTEM_FOLDER.is_dir():
         pytest.skip("needs Debian's package dataset-fashion-mnist")
     some = {"train_size": 60, "test_size": 60} if entry.name not in WRITERS else {}
     data = load(entry.name, cache_folder=tmp_path, **some)  # type: ignore[arg-type]

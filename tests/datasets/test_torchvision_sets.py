@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bz2
 from pathlib import Path
 
 import pytest
@@ -11,8 +12,7 @@ from torchvision.datasets import imagenet as archives
 from torchvision_files import WRITERS, cifar10, imagenet, imagenet_archives, mnist, picture
 
 from vcr_core.datasets import DATASETS, load, streaming, transfer_tasks
-from vcr_core.datasets.class_names import CIFAR10_KIND, CIFAR100, CIFAR100_COARSE
-from vcr_core.datasets.known_sets import KNOWN_SETS
+from vcr_core.datasets.known_sets import CIFAR10_KIND, CIFAR100_COARSE, CIFAR100_NAMES, KNOWN_SETS
 from vcr_core.datasets.readers import READERS
 from vcr_core.datasets.streaming import StreamedImages
 from vcr_core.errors import DataError
@@ -56,7 +56,7 @@ def test_every_entry_states_licence_size_classes_and_source(info: object) -> Non
 
 
 def test_cifar100s_superclasses_hold_five_classes_each() -> None:
-    assert len(CIFAR100) == len(set(CIFAR100)) == 100
+    assert len(CIFAR100_NAMES) == len(set(CIFAR100_NAMES)) == 100
     assert [len(members) for members in CIFAR100_COARSE.values()] == [5] * 20
 
 
@@ -102,6 +102,31 @@ def test_imagenets_archives_are_unpacked_whole_or_not_at_all(
     assert data.class_names["class"] == ("n01", "n02")
     assert data.train.labels["class"].tolist() == [0, 0, 1, 1]
     assert data.test.labels["class"].tolist() == [0, 0, 1, 1]
+
+
+def test_usps_is_read_as_grey_levels_with_the_digits_that_its_lines_name(tmp_path: Path) -> None:
+    (tmp_path / "usps").mkdir()
+    for name, digits in (("usps.bz2", (3, 0)), ("usps.t.bz2", (9,))):
+        levels = " ".join(f"{place}:{-1 if place <= 16 else 1}" for place in range(1, 257))
+        lines = "".join(f"{digit + 1} {levels} \n" for digit in digits)
+        (tmp_path / "usps" / name).write_bytes(bz2.compress(lines.encode()))
+    data = load("usps", cache_folder=tmp_path)
+    assert data.train.labels["digit"].tolist() == [3, 0]
+    assert data.train.labels["parity"].tolist() == [1, 0]
+    assert data.test.labels["high"].tolist() == [1]
+    drawn = data.as_pixels(data.test.images)[0, 0]
+    assert drawn[0].unique().tolist() == [0]
+    assert drawn[1:].unique().tolist() == [255]
+
+
+def test_digits_of_the_mail_are_a_target_for_those_of_mnist(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("mnist", "usps"):
+        WRITERS[name][0](tmp_path / name, monkeypatch)
+    (task,) = transfer_tasks(load("mnist", cache_folder=tmp_path), ("usps:digit",))
+    assert task.train_images.shape == (40, 1, 28, 28)
+    assert task.class_names == DATASETS["mnist"].factors["digit"]
 
 
 @pytest.fixture
@@ -199,7 +224,7 @@ def test_a_set_on_disk_can_be_a_transfer_target(
 ) -> None:
     mnist(tmp_path / "mnist", monkeypatch)
     digits = load("digits", cache_folder=tmp_path)
-    (task,) = transfer_tasks(digits, ("mnist:digit",), cache_folder=tmp_path)
+    (task,) = transfer_tasks(digits, ("mnist:digit",))
     assert task.train_images.shape == (40, 1, 8, 8)
 
 

@@ -39,7 +39,8 @@ def test_another_data_set_is_measured_on_its_training_images_too() -> None:
     sprites = load("sprites", train_size=100, test_size=50, cache_folder="unused")
     tested: Dataset = load("digits", cache_folder="unused")
     (plain,) = transfer_tasks(sprites, ("digits:digit",))
-    (held_out,) = transfer_tasks(sprites, ("digits:digit",), validation=True)
+    chosen = load("sprites", train_size=100, measured_on="validation", cache_folder="unused")
+    (held_out,) = transfer_tasks(chosen, ("digits:digit",))
     assert not rows(held_out.test_images) & rows(plain.test_images)
     assert len(held_out.train_images) + len(held_out.test_images) == len(tested.train)
 

@@ -1,8 +1,9 @@
-"""Long tails, superclasses, corruptions, two moons, and labels that cannot be learned."""
+"""Long tails, class limits, superclasses, corruptions, two moons, labels that cannot be learned."""
 
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,12 +15,13 @@ from sklearn.neighbors import KNeighborsClassifier
 from torch import Tensor
 
 from vcr_core.config import RunConfig, override
-from vcr_core.datasets import load, transfer_tasks
+from vcr_core.datasets import Dataset, load, transfer_tasks
 from vcr_core.datasets.corruption_names import CORRUPTIONS, SEVERITIES
 from vcr_core.datasets.corruptions import corrupt
 from vcr_core.datasets.hierarchy import read_hierarchy
+from vcr_core.datasets.loading import with_class_limit
 from vcr_core.datasets.long_tail import long_tailed_rows
-from vcr_core.datasets.torchvision_sets import check_classes
+from vcr_core.datasets.split import check_classes
 from vcr_core.errors import ConfigError, DataError
 from vcr_core.training.experiment import prepare
 
@@ -50,6 +52,72 @@ def test_an_imbalance_below_one_is_refused() -> None:
         load("digits", cache_folder="unused", source="digit", imbalance=0.5)
     with pytest.raises(ConfigError, match=r"data\.imbalance: expected 1 or more"):
         override(RunConfig(), {"data.imbalance": 0.5})
+
+
+def test_a_class_limit_keeps_equally_few_training_images_and_probes_learn_from_all() -> None:
+    whole = load("digits", cache_folder="unused", seed=4)
+    few, fewer = (
+        load("digits", cache_folder="unused", seed=4, source="digit", class_limit=limit)
+        for limit in (20, 5)
+    )
+    assert torch.bincount(few.train.labels["digit"]).tolist() == [20] * 10
+    assert few.test is whole.test
+    assert few.probe is whole.probe
+    kept = {image.numpy().tobytes() for image in few.train.images}
+    assert {image.numpy().tobytes() for image in fewer.train.images} < kept
+    assert kept < {image.numpy().tobytes() for image in whole.train.images}
+
+
+def test_images_that_a_class_limit_keeps_stay_with_their_labels_and_are_drawn_by_the_seed() -> None:
+    def images(data: Dataset) -> dict[bytes, int]:
+        pixels = data.as_pixels(data.train.images)
+        return {
+            image.numpy().tobytes(): int(label)
+            for image, label in zip(pixels, data.train.labels["digit"], strict=True)
+        }
+
+    whole = load("digits", cache_folder="unused")
+    first, again = (
+        load("digits", cache_folder="unused", source="parity", class_limit=30) for _ in range(2)
+    )
+    assert torch.equal(first.train.images, again.train.images)
+    assert images(first).items() < images(whole).items()
+    limited = with_class_limit(replace(first, spec=replace(first.spec, seed=1)), 10)
+    assert images(limited) != images(with_class_limit(first, 10))
+
+
+def test_a_class_that_has_fewer_images_than_the_limit_keeps_them_all() -> None:
+    whole = load("digits", cache_folder="unused")
+    wide = load("digits", cache_folder="unused", source="digit", class_limit=10_000)
+    assert torch.equal(wide.train.images, whole.train.images)
+
+
+def test_a_long_tail_begins_at_the_class_limit() -> None:
+    tail = load("digits", cache_folder="unused", source="digit", class_limit=50, imbalance=5)
+    counts = torch.bincount(tail.train.labels["digit"]).tolist()
+    assert (counts[0], counts[-1]) == (50, 10)
+
+
+def test_a_run_can_learn_from_a_few_images_of_each_class() -> None:
+    changes = {"data.dataset": "digits", "data.source": "digit", "data.class_limit": "6"}
+    config = override(RunConfig(), {**changes, "training.batch_size": 20})
+    experiment = prepare(config)
+    assert torch.bincount(experiment.train_labels).tolist() == [6] * 10
+    assert len(experiment.tasks[0].train_images) == 1297
+    experiment.remove()
+
+
+@pytest.mark.parametrize("limit", [0, -3])
+def test_a_class_limit_below_one_is_refused(limit: int) -> None:
+    with pytest.raises(ConfigError, match=r"data\.class_limit: expected 1 or more"):
+        load("digits", cache_folder="unused", source="digit", class_limit=limit)
+    with pytest.raises(ConfigError, match=r"data\.class_limit: expected 1 or more"):
+        override(RunConfig(), {"data.class_limit": limit})
+
+
+def test_a_class_limit_needs_a_task_whose_classes_it_limits() -> None:
+    with pytest.raises(ConfigError, match=r"data\.source: expected one of digit, parity, high"):
+        load("digits", cache_folder="unused", class_limit=5)
 
 
 @pytest.fixture
@@ -174,9 +242,7 @@ def test_a_corrupted_target_shares_clean_training_images() -> None:
 
 def test_another_data_sets_images_can_be_corrupted_too() -> None:
     digits = load("digits", cache_folder="unused")
-    (task,) = transfer_tasks(
-        digits, ("sprites:shape@contrast",), train_size=30, test_size=20, cache_folder="unused"
-    )
+    (task,) = transfer_tasks(digits, ("sprites:shape@contrast",), train_size=30, test_size=20)
     assert task.test_images.shape == (20, 1, 8, 8)
 
 

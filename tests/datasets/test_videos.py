@@ -123,8 +123,8 @@ def test_a_sheet_shows_strips_of_frames(root: Path) -> None:
 
 
 def test_clips_of_one_set_are_probed_with_a_network_of_another(root: Path) -> None:
-    moving = load("moving-shapes", train_size=20, test_size=20)
-    (task,) = transfer_tasks(moving, ("hmdb51:action",), cache_folder=root.parent)
+    moving = load("moving-shapes", train_size=20, test_size=20, cache_folder=root.parent)
+    (task,) = transfer_tasks(moving, ("hmdb51:action",))
     assert task.train_images.shape == (18, 1, 8, 24, 24)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bz2
 import hashlib
 import json
 import pickle
@@ -55,6 +56,16 @@ def kmnist(root: Path, _: pytest.MonkeyPatch) -> None:
 def emnist(root: Path, _: pytest.MonkeyPatch) -> None:
     names = {part: f"emnist-balanced-{part}" for part in ("train", "test")}
     idx_files(root / "EMNIST/raw", names, {"train": 94, "test": 47}, 47)
+
+
+def usps(root: Path, _: pytest.MonkeyPatch) -> None:
+    root.mkdir(parents=True)
+    for name, count in (("usps.bz2", 40), ("usps.t.bz2", 20)):
+        rows = []
+        for number, image in enumerate(pixels(count, 256) / 127.5 - 1):
+            values = " ".join(f"{place}:{value:.6f}" for place, value in enumerate(image, start=1))
+            rows.append(f"{number % 10 + 1} {values} \n")  # the files say 1 for 0
+        (root / name).write_bytes(bz2.compress("".join(rows).encode()))
 
 
 def svhn(root: Path, patch: pytest.MonkeyPatch) -> None:
@@ -274,6 +285,7 @@ WRITERS: dict[str, tuple[Callable[[Path, pytest.MonkeyPatch], None], int, int]] 
     "mnist": (mnist, 40, 20),
     "kmnist": (kmnist, 40, 20),
     "emnist": (emnist, 94, 47),
+    "usps": (usps, 40, 20),
     "svhn": (svhn, 40, 20),
     "cifar10": (cifar10, 1000, 100),
     "cifar100": (cifar100, 200, 100),

@@ -92,6 +92,16 @@ def test_test_images_are_those_that_predictions_are_about(trained: tuple[Store, 
         find(store, ImagesQuestion(task="x", rows=(0,), **common))
 
 
+def test_questions_about_the_same_images_go_to_the_worker_that_has_them() -> None:
+    def subject(**changes: Any) -> str:
+        data = DIGITS.model_copy(update=changes)
+        return SamplesQuestion(data=data, factor="digit").subject
+
+    assert subject(imbalance=20.0) == subject(measured_on="validation") == subject()
+    assert subject(train_size=100) != subject()
+    assert SamplesQuestion(data=DIGITS, factor="digit", seed=1).subject != subject()
+
+
 def test_samples_are_as_the_settings_have_them(store: Store) -> None:
     plain = find(store, SamplesQuestion(data=DIGITS, factor="digit", count=10))
     assert plain.facts["total"] == plain.facts["size"] == 1297

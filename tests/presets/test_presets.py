@@ -10,7 +10,7 @@ from PIL import Image
 from video_files import write_hmdb51
 
 from vcr_core.config import override
-from vcr_core.datasets.places import FASHION_SYSTEM_FOLDER
+from vcr_core.datasets.fashion_files import SYSTEM_FOLDER
 from vcr_core.models import build
 from vcr_core.presets import MEASURED, PRESETS
 from vcr_core.presets.paper import PAPER
@@ -58,7 +58,7 @@ def test_highlights_are_targets_and_vcr_is_on(preset: object) -> None:
 @pytest.mark.parametrize("preset", SMALL, ids=lambda preset: preset.name)
 def test_a_small_preset_trains_from_the_first_step_to_the_last_probe(preset: object) -> None:
     chosen = PRESETS[preset.name]  # type: ignore[attr-defined]
-    if chosen.config.data.dataset == "fashion-mnist" and not FASHION_SYSTEM_FOLDER.is_dir():
+    if chosen.config.data.dataset == "fashion-mnist" and not SYSTEM_FOLDER.is_dir():
         pytest.skip("needs Debian's package dataset-fashion-mnist")
     config = override(
         chosen.config,

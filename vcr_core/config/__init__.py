@@ -24,6 +24,7 @@ from __future__ import annotations
 
 from vcr_core.config.base import Section
 from vcr_core.config.by_layer import BY_LAYER, split_name
+from vcr_core.config.data import DataConfig
 from vcr_core.config.editing import (
     as_text,
     differences,
@@ -39,7 +40,6 @@ from vcr_core.config.editing import (
 from vcr_core.config.learning import AugmentationConfig, ObjectiveConfig
 from vcr_core.config.sections import (
     SECTIONS,
-    DataConfig,
     ExecutionConfig,
     ModelConfig,
     RegularizerConfig,

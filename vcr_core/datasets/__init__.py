@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from vcr_core.datasets.catalog import DATASETS, dataset_info
 from vcr_core.datasets.info import DatasetInfo
 from vcr_core.datasets.places import find_data
+from vcr_core.datasets.spec import DataSpec
 
 if TYPE_CHECKING:
     from vcr_core.datasets.batches import batch_indices, epoch_batches, steps_per_epoch
@@ -34,6 +35,7 @@ _HOME_OF = {
 
 __all__ = [
     "DATASETS",
+    "DataSpec",
     "Dataset",
     "DatasetInfo",
     "Split",

@@ -1,7 +1,8 @@
-"""The names, sizes and factors of all data sets, without torch.
+"""The registry of data sets, without torch: what each is, where it comes from, what loads it.
 
 The page, the command line and the configuration read this table; the images themselves come from
-:func:`vcr_core.datasets.load`.
+:func:`vcr_core.datasets.load`, which takes the loader that an entry names. A new data set is an
+entry here (or, where torchvision reads it, in ``known_sets.py`` and ``readers.py``) and its loader.
 """
 
 from __future__ import annotations
@@ -10,8 +11,9 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from vcr_core.datasets.clip_sets import CLIP_SETS
+from vcr_core.datasets.fashion_files import find_fashion
 from vcr_core.datasets.info import DatasetInfo
-from vcr_core.datasets.known_sets import KNOWN_SETS
+from vcr_core.datasets.known_sets import HIGH, KNOWN_SETS, PARITY, TEN_DIGITS
 from vcr_core.errors import ConfigError
 
 SPRITES = DatasetInfo(
@@ -37,6 +39,9 @@ SPRITES = DatasetInfo(
     licence="Apache-2.0 (rendered by VCR Lab)",
     source="rendered on this machine",
     default_source="shape",
+    loader="sprites",
+    made_here="rendered on this machine",
+    options=("shortcut",),
 )
 
 DIGITS = DatasetInfo(
@@ -46,17 +51,16 @@ DIGITS = DatasetInfo(
         "1,797 handwritten digits, scanned and reduced to 8 by 8 pixels. They come with "
         "scikit-learn, so nothing is downloaded."
     ),
-    factors={
-        "digit": ("0", "1", "2", "3", "4", "5", "6", "7", "8", "9"),
-        "parity": ("even", "odd"),
-        "high": ("0 to 4", "5 to 9"),
-    },
+    factors={"digit": TEN_DIGITS},
+    groups={"parity": PARITY, "high": HIGH},
     image_shape=(1, 8, 8),
     train_size=1297,
     test_size=500,
     licence="CC BY 4.0",
     source="UCI Optical Recognition of Handwritten Digits, as included in scikit-learn",
     default_source="parity",
+    loader="digits",
+    made_here="comes with scikit-learn",
 )
 
 FASHION_MNIST = DatasetInfo(
@@ -79,8 +83,19 @@ FASHION_MNIST = DatasetInfo(
             "Bag",
             "Ankle boot",
         ),
-        "clothing": ("not clothing", "clothing"),
-        "coarse": ("top", "trouser", "dress", "shoe", "bag"),
+    },
+    groups={
+        "clothing": {
+            "not clothing": ("Sandal", "Sneaker", "Bag", "Ankle boot"),
+            "clothing": ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Shirt"),
+        },
+        "coarse": {
+            "top": ("T-shirt/top", "Pullover", "Coat", "Shirt"),
+            "trouser": ("Trouser",),
+            "dress": ("Dress",),
+            "shoe": ("Sandal", "Sneaker", "Ankle boot"),
+            "bag": ("Bag",),
+        },
     },
     image_shape=(1, 28, 28),
     train_size=60_000,
@@ -88,8 +103,10 @@ FASHION_MNIST = DatasetInfo(
     licence="MIT",
     source="Xiao, Rasul, Vollgraf: Fashion-MNIST, arXiv 1708.07747",
     default_source="clothing",
+    loader="fashion",
     megabytes=30,
     files="train-images-idx3-ubyte and its three fellows, packed (.gz) or not",
+    find=find_fashion,
 )
 
 FOLDER = DatasetInfo(
@@ -106,6 +123,9 @@ FOLDER = DatasetInfo(
     licence="yours",
     source="a folder on this machine",
     default_source="class",
+    loader="folder",
+    made_here="a folder of your own",
+    options=("folder", "image_size", "resize"),
 )
 
 TWO_MOONS = DatasetInfo(
@@ -126,6 +146,9 @@ TWO_MOONS = DatasetInfo(
     licence="Apache-2.0 (drawn by VCR Lab)",
     source="drawn on this machine, after Pezeshki et al.: Gradient Starvation, arXiv 2011.09468",
     default_source="moon",
+    loader="two_moons",
+    made_here="drawn on this machine",
+    options=("shortcut",),
 )
 
 #: The labelling that a list of superclasses (``data.hierarchy``) adds.

@@ -24,6 +24,9 @@ MOVING_SHAPES = DatasetInfo(
     licence="Apache-2.0 (rendered by VCR Lab)",
     source="rendered on this machine",
     default_source="motion",
+    loader="moving_shapes",
+    made_here="rendered on this machine",
+    options=("shortcut",),
     frames=8,
 )
 
@@ -51,18 +54,17 @@ HMDB51 = DatasetInfo(
         "and 30 to test on, in three splits. Decoding them needs the extra: "
         "pip install 'vcr-lab[video]'."
     ),
-    factors={
-        "action": tuple(sorted(name for names in HMDB51_KINDS.values() for name in names)),
-        "kind": tuple(HMDB51_KINDS),
-    },
+    factors={"action": tuple(sorted(name for names in HMDB51_KINDS.values() for name in names))},
+    groups={"kind": HMDB51_KINDS},
     image_shape=(3, 224, 224),
     train_size=3570,
     test_size=1530,
     licence="CC BY 4.0",
     source="Kuehne et al.: HMDB: A Large Video Database for Human Motion Recognition, 2011",
     default_source="action",
+    loader="hmdb51",
+    options=("image_size", "resize", "frames", "stride", "split", "workers"),
     frames=16,
-    resized=True,
     megabytes=2100,
     fetched=False,
     files=(

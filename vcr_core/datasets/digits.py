@@ -10,25 +10,29 @@ import torch
 from numpy.typing import NDArray
 
 from vcr_core.datasets.catalog import DIGITS
-from vcr_core.datasets.split import Dataset, Split, generator, make_dataset, random_rows
+from vcr_core.datasets.spec import DataSpec
+from vcr_core.datasets.split import (
+    Dataset,
+    Split,
+    generator,
+    make_dataset,
+    rows_asked_for,
+    with_groups,
+)
 
 BRIGHTEST = 16.0
 
 
-def load(*, seed: int, train_size: int | None, test_size: int | None) -> Dataset:
+def load(spec: DataSpec) -> Dataset:
     """The scanned digits, (N, 1, 8, 8). The seed decides which images are held out."""
     scans = read_scans()
     images = torch.from_numpy(scans[:, :-1]).float().div_(BRIGHTEST).reshape(-1, 1, 8, 8)
     digit = torch.from_numpy(scans[:, -1]).long()
-    labels = {"digit": digit, "parity": digit % 2, "high": (digit >= 5).long()}
-    everything = Split(images, labels)
-    order = torch.randperm(len(everything), generator=generator(seed, "digits"))
+    everything = Split(images, with_groups(DIGITS, digit))
+    order = torch.randperm(len(everything), generator=generator(spec.seed, "digits"))
     train, test = order[DIGITS.test_size :], order[: DIGITS.test_size]
-    return make_dataset(
-        DIGITS,
-        everything.take(train[random_rows(len(train), train_size, seed, field="data.train_size")]),
-        everything.take(test[random_rows(len(test), test_size, seed, field="data.test_size")]),
-    )
+    of_train, of_test = rows_asked_for(spec, len(train), len(test))
+    return make_dataset(spec, everything.take(train[of_train]), everything.take(test[of_test]))
 
 
 def read_scans() -> NDArray[np.float64]:

@@ -12,24 +12,13 @@ from torchvision.datasets import FashionMNIST
 
 from vcr_core.datasets.catalog import FASHION_MNIST
 from vcr_core.datasets.downloads import READ_ERRORS, download_whole, reason
-from vcr_core.datasets.places import FASHION_SYSTEM_FOLDER, fashion_files
-from vcr_core.datasets.split import Dataset, Split, make_dataset, random_rows
+from vcr_core.datasets.fashion_files import fashion_files, find_fashion
+from vcr_core.datasets.spec import DataSpec
+from vcr_core.datasets.split import Dataset, Split, make_dataset, rows_asked_for, with_groups
 from vcr_core.errors import DataError
 
-#: For each of the ten garments, in the order of the files' labels, its class in ``coarse``.
-COARSE_OF_GARMENT = (0, 1, 0, 2, 0, 3, 0, 3, 4, 3)
-#: For each of the ten garments, 1 where it is clothing, 0 for shoes and bags.
-CLOTHING_OF_GARMENT = (1, 1, 1, 1, 1, 0, 1, 0, 0, 0)
 
-
-def load(
-    *,
-    seed: int,
-    train_size: int | None,
-    test_size: int | None,
-    folder: Path | None,
-    cache_folder: Path,
-) -> Dataset:
+def load(spec: DataSpec) -> Dataset:
     """Fashion-MNIST, (N, 1, 28, 28). The seed decides which images a smaller size takes.
 
     Looked for in ``folder``, in ``cache_folder`` and in the system's package; where none has it,
@@ -38,24 +27,14 @@ def load(
     Raises:
         DataError: ``folder`` lacks files, a file is broken, or the download failed.
     """
-    train, test = _read(folder, cache_folder)
-    return make_dataset(
-        FASHION_MNIST,
-        _split(train, random_rows(len(train), train_size, seed, field="data.train_size")),
-        _split(test, random_rows(len(test), test_size, seed, field="data.test_size")),
-    )
+    train, test = _read(spec.folder, spec.downloads)
+    of_train, of_test = rows_asked_for(spec, len(train), len(test))
+    return make_dataset(spec, _split(train, of_train), _split(test, of_test))
 
 
 def _split(files: FashionMNIST, rows: torch.Tensor) -> Split:
-    garment = files.targets[rows].long()
-    return Split(
-        files.data[rows].float().div_(255).unsqueeze(1),
-        {
-            "garment": garment,
-            "clothing": torch.tensor(CLOTHING_OF_GARMENT)[garment],
-            "coarse": torch.tensor(COARSE_OF_GARMENT)[garment],
-        },
-    )
+    labels = with_groups(FASHION_MNIST, files.targets[rows].long())
+    return Split(files.data[rows].float().div_(255).unsqueeze(1), labels)
 
 
 def _read(folder: Path | None, cache_folder: Path) -> tuple[FashionMNIST, FashionMNIST]:
@@ -64,12 +43,9 @@ def _read(folder: Path | None, cache_folder: Path) -> tuple[FashionMNIST, Fashio
             f"expected the four files of Fashion-MNIST (train-images-idx3-ubyte, …, packed or "
             f"not) in '{folder}', not all are there: leave the folder empty to search or download"
         )
-    places = (cache_folder, FASHION_SYSTEM_FOLDER) if folder is None else (folder,)
-    for place in places:
-        files = fashion_files(place)
-        if files is not None:
-            return _unpacked(place, files)
-    return _downloaded(cache_folder)
+    place = folder or find_fashion(cache_folder)
+    files = fashion_files(place) if place else None
+    return _unpacked(place, files) if place and files else _downloaded(cache_folder)
 
 
 def _unpacked(place: Path, files: dict[str, Path]) -> tuple[FashionMNIST, FashionMNIST]:

@@ -2,28 +2,18 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import torch
 from torch import Tensor
 
-from vcr_core.datasets.catalog import FOLDER
 from vcr_core.datasets.own_images import find_images, open_image
 from vcr_core.datasets.pictures import ScaledPixels
-from vcr_core.datasets.split import Dataset, Split, generator, make_dataset, random_rows
+from vcr_core.datasets.spec import DataSpec
+from vcr_core.datasets.split import Dataset, Split, generator, make_dataset, rows_asked_for
 
 HELD_OUT = 0.2
 
 
-def load(
-    *,
-    seed: int,
-    train_size: int | None,
-    test_size: int | None,
-    folder: Path | None,
-    image_size: int,
-    resize: int | None = None,
-) -> Dataset:
+def load(spec: DataSpec) -> Dataset:
     """The images under ``folder``, (N, 3, image_size, image_size), with the factor ``class``.
 
     The shorter side is scaled to ``resize``, or ``image_size``, and the middle kept. A fifth of
@@ -33,16 +23,17 @@ def load(
         DataError: no folder given or there, fewer than two classes, a class with fewer than two
             images, an image that does not decode.
     """
-    found = find_images(folder)
+    found = find_images(spec.folder)
     samples = [(path, label) for label, paths in enumerate(found.values()) for path in paths]
-    middle = ScaledPixels(image_size, resize)
+    middle = ScaledPixels(spec.image_size, spec.resize)
     images = torch.stack([middle(open_image(path)).float().div_(255) for path, _ in samples])
     everything = Split(images, {"class": torch.tensor([label for _, label in samples])})
-    train, test = _held_out(everything.labels["class"], seed)
+    train, test = _held_out(everything.labels["class"], spec.seed)
+    of_train, of_test = rows_asked_for(spec, len(train), len(test))
     return make_dataset(
-        FOLDER,
-        everything.take(train[random_rows(len(train), train_size, seed, field="data.train_size")]),
-        everything.take(test[random_rows(len(test), test_size, seed, field="data.test_size")]),
+        spec,
+        everything.take(train[of_train]),
+        everything.take(test[of_test]),
         class_names={"class": tuple(found)},
     )
 

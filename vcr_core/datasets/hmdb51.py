@@ -14,12 +14,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 import torch
-from torch import Tensor
 
-from vcr_core.datasets.class_names import coarser
-from vcr_core.datasets.clip_sets import HMDB51, HMDB51_KINDS
+from vcr_core.datasets.clip_sets import HMDB51
 from vcr_core.datasets.downloads import is_there, reason
-from vcr_core.datasets.split import Dataset, Split, random_rows
+from vcr_core.datasets.spec import DataSpec
+from vcr_core.datasets.split import Dataset, Split, random_rows, with_groups
 from vcr_core.datasets.streaming import StreamedImages
 from vcr_core.datasets.torchvision_sets import assembled
 from vcr_core.datasets.videos import MiddleClip, require_decoder
@@ -38,17 +37,7 @@ class Listed(NamedTuple):
     actions: list[int]
 
 
-def load(
-    *,
-    seed: int,
-    train_size: int | None,
-    test_size: int | None,
-    folder: Path | None,
-    cache_folder: Path,
-    cut: MiddleClip,
-    split: int,
-    workers: int,
-) -> Dataset:
+def load(spec: DataSpec) -> Dataset:
     """The clips (N, 3, T, S, S) of a split, decoded when they are needed.
 
     Looked for in ``folder``, or else in ``cache_folder``/hmdb51.
@@ -58,26 +47,21 @@ def load(
             for, where, and how to place the files.
         ConfigError: more clips asked for than there are, or nothing to decode them with.
     """
-    root = folder or cache_folder / HMDB51.name
-    listed = read_split(root, split, field="" if folder is None else "data.folder")
+    root = spec.folder or spec.downloads / HMDB51.name
+    listed = read_split(root, spec.split, field="data.folder" if spec.folder else "")
     require_decoder()
+    cut = MiddleClip(spec.image_size, spec.frames, spec.stride, spec.resize)
     parts = []
-    sizes = {"data.train_size": train_size, "data.test_size": test_size}
+    sizes = {"data.train_size": spec.train_size, "data.test_size": spec.test_size}
     for part, (field, size) in zip(listed, sizes.items(), strict=True):
         rows = torch.arange(len(part.videos))
         if size is not None:
-            rows = rows[random_rows(len(rows), size, seed, field=field)]
+            rows = rows[random_rows(len(rows), size, spec.seed, field=field)]
         videos = [(video,) for video in part.videos]
-        clips = StreamedImages(videos, rows, middle=cut, workers=workers)
-        parts.append(Split(clips, _labels(torch.tensor(part.actions)[rows])))
+        clips = StreamedImages(videos, rows, middle=cut, workers=spec.workers)
+        parts.append(Split(clips, with_groups(HMDB51, torch.tensor(part.actions)[rows])))
     train, test = parts
-    class_names = dict(HMDB51.factors)
-    return assembled(HMDB51, train, test, class_names, seed=seed, measured=MEASURED)
-
-
-def _labels(actions: Tensor) -> dict[str, Tensor]:
-    kinds = torch.tensor(coarser(HMDB51.factors["action"], HMDB51_KINDS))
-    return {"action": actions, "kind": kinds[actions]}
+    return assembled(spec, train, test, dict(HMDB51.factors), measured=MEASURED)
 
 
 def read_split(root: Path, split: int, *, field: str = "") -> tuple[Listed, Listed]:

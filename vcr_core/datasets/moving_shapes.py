@@ -12,6 +12,7 @@ from torch import Tensor
 
 from vcr_core.datasets.clip_sets import MOVING_SHAPES
 from vcr_core.datasets.outlines import OUTLINES
+from vcr_core.datasets.spec import DataSpec
 from vcr_core.datasets.split import Dataset, Split, generator, make_dataset
 
 FRAMES, SIZE = MOVING_SHAPES.frames, MOVING_SHAPES.image_shape[-1]
@@ -27,21 +28,20 @@ HALF_SHADE = 0.6  # one half of a shape is that much nearer to the ground: a cir
 NOISE = 0.05
 
 
-def load(*, seed: int, train_size: int | None, test_size: int | None, shortcut: float) -> Dataset:
+def load(spec: DataSpec) -> Dataset:
     """Render the clips, (N, 1, T, H, W). Any size can be asked for.
 
     ``shortcut`` is the share of training clips whose motion is given away by the shape. Test clips
     and the clips that probes learn from are free of it.
     """
-    train_size = train_size or MOVING_SHAPES.train_size
+    seed, train_size = spec.seed, spec.train_size or MOVING_SHAPES.train_size
     return make_dataset(
-        MOVING_SHAPES,
-        render(train_size, generator(seed, "moving shapes, train"), shortcut=shortcut),
-        render(
-            test_size or MOVING_SHAPES.test_size,
-            generator(seed, "moving shapes, test"),
-        ),
-        probe=(render(train_size, generator(seed, "moving shapes, probe")) if shortcut else None),
+        spec,
+        render(train_size, generator(seed, "moving shapes, train"), shortcut=spec.shortcut),
+        render(spec.test_size or MOVING_SHAPES.test_size, generator(seed, "moving shapes, test")),
+        probe=render(train_size, generator(seed, "moving shapes, probe"))
+        if spec.shortcut
+        else None,
     )
 
 

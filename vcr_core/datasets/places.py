@@ -2,45 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from vcr_core.datasets.catalog import DATASETS, dataset_info
+from vcr_core.datasets.catalog import DATASETS, FOLDER, dataset_info
 from vcr_core.datasets.downloads import is_there
-
-#: Data sets that need no files of their own.
-MADE_HERE: Mapping[str, str] = {
-    "sprites": "rendered on this machine",
-    "digits": "comes with scikit-learn",
-    "two-moons": "drawn on this machine",
-    "moving-shapes": "rendered on this machine",
-    "folder": "a folder of your own",
-}
-FASHION_FILES = (
-    "train-images-idx3-ubyte",
-    "train-labels-idx1-ubyte",
-    "t10k-images-idx3-ubyte",
-    "t10k-labels-idx1-ubyte",
-)
-FASHION_SYSTEM_FOLDER = Path("/usr/share/datasets/fashion-mnist")
-
-
-def fashion_files(folder: Path) -> dict[str, Path] | None:
-    """The four files of Fashion-MNIST in ``folder``, packed (``.gz``) or not; None if one lacks.
-
-    The folder may also be the root that torchvision's ``FashionMNIST`` was given.
-    """
-    for place in (folder, folder / "FashionMNIST" / "raw"):
-        found = {
-            name: path
-            for name in FASHION_FILES
-            for path in (place / f"{name}.gz", place / name)
-            if path.is_file()
-        }
-        if len(found) == len(FASHION_FILES):
-            return found
-    return None
+from vcr_core.datasets.info import DatasetInfo
 
 
 @dataclass(frozen=True)
@@ -57,26 +24,25 @@ def whereabouts(name: str, cache_folder: str | Path) -> Whereabouts:
     Raises:
         ConfigError: no data set has this name.
     """
-    dataset_info(name)
-    if name in MADE_HERE:
-        return Whereabouts(name != "folder", MADE_HERE[name])
-    if name == "fashion-mnist":
-        for place in (Path(cache_folder), FASHION_SYSTEM_FOLDER):
-            if fashion_files(place):
-                return Whereabouts(True, str(place))
-        return Whereabouts(False, str(cache_folder))
+    info = dataset_info(name)
+    if info.made_here:
+        return Whereabouts(info is not FOLDER, info.made_here)
+    if info.find is not None:
+        found = info.find(Path(cache_folder))
+        return Whereabouts(found is not None, str(found or cache_folder))
     root = Path(cache_folder) / name
     return Whereabouts(is_there(root), str(root))
 
 
 def find_data(cache_folder: str | Path) -> dict[str, str]:
     """For every data set, where its images come from on this machine, in words."""
-    return {name: _in_words(name, whereabouts(name, cache_folder)) for name in DATASETS}
+    return {
+        name: _in_words(info, whereabouts(name, cache_folder)) for name, info in DATASETS.items()
+    }
 
 
-def _in_words(name: str, found: Whereabouts) -> str:
-    if found.is_here or name in MADE_HERE:
+def _in_words(info: DatasetInfo, found: Whereabouts) -> str:
+    if found.is_here or info.made_here:
         return found.place
-    fetched = dataset_info(name).fetched
-    missing = "downloaded when it is first used" if fetched else f"place it in {found.place}"
+    missing = "downloaded when it is first used" if info.fetched else f"place it in {found.place}"
     return f"not here yet: {missing}"

@@ -6,7 +6,7 @@ raises what torchvision raises. ``from_disk`` turns what comes back into images 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,9 +17,9 @@ from torch import Tensor
 from torch.utils.data import ConcatDataset
 from torchvision import datasets as sets
 
-from vcr_core.datasets import class_names as names
-from vcr_core.datasets.class_names import coarser
 from vcr_core.datasets.imagenet import open_imagenet
+from vcr_core.datasets.info import DatasetInfo
+from vcr_core.datasets.split import with_groups
 
 Open = Callable[[Path, bool, bool], Any]
 
@@ -28,15 +28,14 @@ Open = Callable[[Path, bool, bool], Any]
 class Reader:
     """``open(root, train, download)``.
 
-    ``base`` is the factor that the files label; ``groups`` maps coarser factors to their classes'
-    members. ``further`` reads other labellings: factor to (class names, labels).
+    ``further`` reads other labellings than the first one: factor to (class names, labels).
+    ``transposed`` images lie on their side. Sets of ``one_part`` have no test images of their own.
     """
 
     open: Open
-    base: str
-    groups: Mapping[str, Mapping[str, Sequence[str]]]
     further: Callable[[Any], dict[str, tuple[tuple[str, ...], Tensor]]] = lambda _: {}
     transposed: bool = False
+    one_part: bool = False
 
 
 def labels_of(opened: Any) -> Tensor:
@@ -128,95 +127,34 @@ def _aircraft(opened: Any) -> dict[str, tuple[tuple[str, ...], Tensor]]:
 
 
 READERS: Mapping[str, Reader] = {
-    "mnist": Reader(
-        _flag(sets.MNIST),
-        "digit",
-        {"parity": names.PARITY, "high": names.HIGH},
-    ),
-    "kmnist": Reader(
-        _flag(sets.KMNIST),
-        "character",
-        {},
-    ),
-    "emnist": Reader(
-        _flag(sets.EMNIST, split="balanced"),
-        "character",
-        {"kind": names.EMNIST_KIND},
-        transposed=True,
-    ),
-    "svhn": Reader(
-        _split(sets.SVHN),
-        "digit",
-        {"parity": names.PARITY},
-    ),
-    "cifar10": Reader(
-        _flag(sets.CIFAR10),
-        "object",
-        {"coarse": names.CIFAR10_COARSE, "kind": names.CIFAR10_KIND},
-    ),
-    "cifar100": Reader(
-        _flag(sets.CIFAR100),
-        "object",
-        {"coarse": names.CIFAR100_COARSE},
-    ),
-    "stl10": Reader(
-        _split(sets.STL10),
-        "object",
-        {"kind": names.STL10_KIND},
-    ),
-    "flowers102": Reader(
-        _with_validation(sets.Flowers102),
-        "flower",
-        {},
-    ),
-    "dtd": Reader(_with_validation(sets.DTD), "texture", {}),
-    "pets": Reader(
-        _split(sets.OxfordIIITPet, train="trainval"),
-        "breed",
-        {},
-        _animal,
-    ),
-    "food101": Reader(_split(sets.Food101), "dish", {}),
-    "cars": Reader(
-        _split(sets.StanfordCars),
-        "model",
-        {},
-    ),
-    "aircraft": Reader(
-        _split(sets.FGVCAircraft, train="trainval"),
-        "variant",
-        {},
-        _aircraft,
-    ),
-    "places365": Reader(
-        _split(sets.Places365, train="train-standard", test="val", small=True),
-        "scene",
-        {},
-    ),
-    "inaturalist": Reader(
-        _inaturalist,
-        "species",
-        {},
-        _group,
-    ),
-    "imagenet": Reader(
-        _imagenet,
-        "class",
-        {},
-    ),
+    "mnist": Reader(_flag(sets.MNIST)),
+    "kmnist": Reader(_flag(sets.KMNIST)),
+    "emnist": Reader(_flag(sets.EMNIST, split="balanced"), transposed=True),
+    "usps": Reader(_flag(sets.USPS)),
+    "svhn": Reader(_split(sets.SVHN)),
+    "cifar10": Reader(_flag(sets.CIFAR10)),
+    "cifar100": Reader(_flag(sets.CIFAR100)),
+    "stl10": Reader(_split(sets.STL10)),
+    "flowers102": Reader(_with_validation(sets.Flowers102)),
+    "dtd": Reader(_with_validation(sets.DTD)),
+    "pets": Reader(_split(sets.OxfordIIITPet, train="trainval"), _animal),
+    "food101": Reader(_split(sets.Food101)),
+    "cars": Reader(_split(sets.StanfordCars)),
+    "aircraft": Reader(_split(sets.FGVCAircraft, train="trainval"), _aircraft),
+    "places365": Reader(_split(sets.Places365, train="train-standard", test="val", small=True)),
+    "inaturalist": Reader(_inaturalist, _group, one_part=True),
+    "imagenet": Reader(_imagenet),
 }
 
 
 def labelled(
-    reader: Reader, opened: Any, known: Mapping[str, tuple[str, ...]]
+    reader: Reader, info: DatasetInfo, opened: Any
 ) -> tuple[dict[str, Tensor], dict[str, tuple[str, ...]]]:
     """Every factor's labels (N,) and class names of an opened set."""
-    base = labels_of(opened)
-    class_names = {reader.base: known[reader.base] or classes_of(opened)}
-    labels = {reader.base: base}
-    for factor, groups in reader.groups.items():
-        labels[factor] = torch.tensor(coarser(class_names[reader.base], groups))[base]
-        class_names[factor] = tuple(groups)
-    for factor, (found, values) in reader.further(opened).items():
-        labels[factor], class_names[factor] = values, found
+    factor, known = next(iter(info.factors.items()))
+    names = known or classes_of(opened)
+    labels = with_groups(info, labels_of(opened), names)
+    class_names = {factor: names} | {name: tuple(groups) for name, groups in info.groups.items()}
+    for further, (found, values) in reader.further(opened).items():
+        labels[further], class_names[further] = values, found
     return labels, class_names

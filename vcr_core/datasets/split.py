@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
-from vcr_core.datasets.info import DatasetInfo
+from vcr_core.datasets.catalog import dataset_info
+from vcr_core.datasets.info import DatasetInfo, group_of_each
+from vcr_core.datasets.spec import DataSpec
 from vcr_core.datasets.streaming import TENSOR_BYTES, Images
 from vcr_core.errors import ConfigError, DataError
 
@@ -42,11 +44,12 @@ class Split:
 class Dataset:
     """A loaded data set, standardised with the mean and std (C,) of its training images.
 
-    ``probe`` holds the images that transfer probes learn from. It is ``train``, but for sprites
-    with a shortcut: a probe that learnt from those would learn the shortcut.
+    ``spec`` is what was asked for. ``probe`` holds the images that transfer probes learn from. It
+    is ``train``, but for sprites with a shortcut: a probe that learnt from those would learn the
+    shortcut.
     """
 
-    info: DatasetInfo
+    spec: DataSpec
     train: Split
     test: Split
     probe: Split
@@ -56,7 +59,12 @@ class Dataset:
 
     @property
     def name(self) -> str:
-        return self.info.name
+        return self.spec.dataset
+
+    @property
+    def info(self) -> DatasetInfo:
+        """What is known of it without its images."""
+        return dataset_info(self.spec.dataset)
 
     def as_pixels(self, images: Tensor) -> Tensor:
         """Standardised images (N, C, H, W) as uint8 pixels, to look at."""
@@ -94,7 +102,7 @@ def to_pixels(images: Tensor, *, mean: Tensor, std: Tensor) -> Tensor:
 
 
 def make_dataset(
-    info: DatasetInfo,
+    spec: DataSpec,
     train: Split,
     test: Split,
     *,
@@ -102,20 +110,34 @@ def make_dataset(
     probe: Split | None = None,
 ) -> Dataset:
     """A data set from images (N, C, H, W) in [0, 1], standardised in place, channel by channel."""
+    names = dataset_info(spec.dataset).factors if class_names is None else class_names
     mean, std = channel_moments(in_memory(train.images))
     std = std.clamp_min(SMALLEST_STD)
     for split in (train, test) if probe is None else (train, test, probe):
         images = in_memory(split.images)
         images.sub_(along_channels(mean, images.ndim)).div_(along_channels(std, images.ndim))
     return Dataset(
-        info=info,
+        spec=spec,
         train=train,
         test=test,
         probe=train if probe is None else probe,
-        class_names=dict(info.factors if class_names is None else class_names),
+        class_names=dict(names),
         mean=mean,
         std=std,
     )
+
+
+def with_groups(info: DatasetInfo, labels: Tensor, names: Sequence[str] = ()) -> dict[str, Tensor]:
+    """Labels (N,) by the first factor and, made of them, by every group of its classes.
+
+    ``names`` are those of its classes, where the entry does not have them.
+    """
+    factor, known = next(iter(info.factors.items()))
+    grouped = {
+        coarser: torch.tensor(group_of_each(known or names, groups))[labels]
+        for coarser, groups in info.groups.items()
+    }
+    return {factor: labels, **grouped}
 
 
 def measured_on_validation(data: Dataset, *, seed: int) -> Dataset:
@@ -155,6 +177,15 @@ def generator(seed: int, purpose: str) -> torch.Generator:
     return torch.Generator().manual_seed(int.from_bytes(digest[:6], "big"))
 
 
+def earlier_of_its_class(labels: Tensor) -> Tensor:
+    """For each of labels (N,), how many of the same class come before it."""
+    order, counts = torch.argsort(labels, stable=True), torch.bincount(labels)
+    first = torch.repeat_interleave(counts.cumsum(0) - counts, counts)
+    earlier = torch.empty_like(order)
+    earlier[order] = torch.arange(len(labels)) - first
+    return earlier
+
+
 def random_rows(available: int, wanted: int | None, seed: int, *, field: str) -> Tensor:
     """``wanted`` of ``available`` rows in random order; all of them where ``wanted`` is None.
 
@@ -163,6 +194,18 @@ def random_rows(available: int, wanted: int | None, seed: int, *, field: str) ->
     """
     check_size(available, wanted, field=field)
     return torch.randperm(available, generator=generator(seed, field))[:wanted]
+
+
+def rows_asked_for(spec: DataSpec, train: int, test: int) -> tuple[Tensor, Tensor]:
+    """Rows of ``train`` and of ``test`` images in random order, as many as ``spec`` asks for.
+
+    Raises:
+        ConfigError: more are wanted than there are.
+    """
+    return (
+        random_rows(train, spec.train_size, spec.seed, field="data.train_size"),
+        random_rows(test, spec.test_size, spec.seed, field="data.test_size"),
+    )
 
 
 def check_size(available: int, wanted: int | None, *, field: str) -> None:
@@ -174,5 +217,37 @@ def check_size(available: int, wanted: int | None, *, field: str) -> None:
     if wanted is not None and not 1 <= wanted <= available:
         raise ConfigError(
             f"expected between 1 and {available} images, the number there are, got {wanted}",
+            field=field,
+        )
+
+
+def check_classes(
+    labels: Tensor, held_out: Tensor, names: tuple[str, ...], *, task: str, field: str
+) -> None:
+    """See that a task can be learned and measured on labels (N,) and held-out ones (M,).
+
+    Raises:
+        DataError: one class only, or held-out images of classes that training never shows.
+        ConfigError: labels beyond the class names.
+    """
+    seen = torch.unique(labels)
+    if len(seen) < 2:
+        only = f"'{names[int(seen[0])]}'" if len(seen) else "none"
+        raise DataError(
+            f"expected at least two classes of '{task}' among the {len(labels)} training images, "
+            f"got {only} alone: take more images or another task",
+            field=field,
+        )
+    unseen = [int(label) for label in torch.unique(held_out) if label not in seen]
+    if unseen:
+        first = names[unseen[0]] if unseen[0] < len(names) else unseen[0]
+        raise DataError(
+            f"expected training images of every class that '{task}' is measured on, got none of "
+            f"'{first}'{f' and {len(unseen) - 1} more' if unseen[1:] else ''}: take more images",
+            field=field,
+        )
+    if int(seen.max()) >= len(names):
+        raise ConfigError(
+            f"expected labels from 0 to {len(names) - 1} for '{task}', got {int(seen.max())}",
             field=field,
         )

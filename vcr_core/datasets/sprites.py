@@ -14,6 +14,7 @@ from torch import Tensor
 
 from vcr_core.datasets.catalog import SPRITES
 from vcr_core.datasets.outlines import OUTLINES
+from vcr_core.datasets.spec import DataSpec
 from vcr_core.datasets.split import Dataset, Split, generator, make_dataset
 
 SIZE = 32
@@ -55,18 +56,18 @@ class _Chance:
     background: Tensor  # (N, 2, 3) top and bottom
 
 
-def load(*, seed: int, train_size: int | None, test_size: int | None, shortcut: float) -> Dataset:
+def load(spec: DataSpec) -> Dataset:
     """Render the sprites, (N, 3, 32, 32). Any size can be asked for.
 
     ``shortcut`` is the share of training images whose colour is given by the shape. Test images
     and the images that probes learn from are free of it.
     """
-    train_size = train_size or SPRITES.train_size
+    seed, train_size = spec.seed, spec.train_size or SPRITES.train_size
     return make_dataset(
-        SPRITES,
-        render(train_size, generator(seed, "sprites, train"), shortcut=shortcut),
-        render(test_size or SPRITES.test_size, generator(seed, "sprites, test")),
-        probe=render(train_size, generator(seed, "sprites, probe")) if shortcut else None,
+        spec,
+        render(train_size, generator(seed, "sprites, train"), shortcut=spec.shortcut),
+        render(spec.test_size or SPRITES.test_size, generator(seed, "sprites, test")),
+        probe=render(train_size, generator(seed, "sprites, probe")) if spec.shortcut else None,
     )
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import NamedTuple
 
 import torch
@@ -15,13 +14,12 @@ from vcr_core.datasets.catalog import DATASETS, FOLDER, dataset_info, parse_targ
 from vcr_core.datasets.corruption_names import FOR_POINTS, parse_corruption
 from vcr_core.datasets.corruptions import corrupt
 from vcr_core.datasets.loading import load
-from vcr_core.datasets.places import MADE_HERE
+from vcr_core.datasets.spec import DataSpec
 from vcr_core.datasets.split import (
     Dataset,
     Split,
     generator,
     in_memory,
-    measured_on_validation,
     random_rows,
     scaling_for,
 )
@@ -60,49 +58,27 @@ def transfer_tasks(
     *,
     train_size: int | None = None,
     test_size: int | None = None,
-    seed: int = 0,
-    folder: str | Path | None = None,
-    cache_folder: str | Path | None = None,
-    validation: bool = False,
-    resize: int | None = None,
-    workers: int = 0,
-    stride: int = 2,
-    split: int = 1,
 ) -> list[TransferTask]:
     """The probes named by ``targets``, on images that fit a network trained on ``dataset``.
 
     A target is a factor of the data set (``colour``) or of another one (``digits:digit``), whose
     images are scaled to the size and channels of this one. ``colour@noise-3`` measures the probe of
     clean images on corrupted ones. Sizes above what there is mean all.
-    ``resize``, ``workers``, ``stride`` and ``split`` are for pictures and videos on disk, as in
-    :func:`vcr_core.datasets.load`.
-    With ``validation`` other data sets are measured on a part of their training images as well
-    (this one is expected to be so already).
+    Other data sets are looked for, split and measured on as ``dataset.spec`` says.
 
     Raises:
         ConfigError: an unknown data set or factor; the message lists those there are.
         DataError: another data set that cannot be found or read.
     """
+    seed = dataset.spec.seed
     prepared: dict[str, tuple[Dataset, _Part, _Part]] = {}
     tasks = []
     corrupted: dict[tuple[str, str], Images] = {}
     for target in targets:
         other, factor, corruption = parse_target(target)
         if other not in prepared:
-            prepared[other] = _prepare(
-                dataset,
-                other,
-                train_size=train_size,
-                test_size=test_size,
-                seed=seed,
-                folder=folder,
-                cache_folder=cache_folder,
-                validation=validation,
-                resize=resize,
-                workers=workers,
-                stride=stride,
-                split=split,
-            )
+            found = load(_spec_of(other, dataset)) if other not in {"", dataset.name} else dataset
+            prepared[other] = _prepare(dataset, found, train_size, test_size)
         found, train, test = prepared[other]
         if factor not in found.class_names:
             raise ConfigError(_unknown(dataset, target), field="transfer.targets")
@@ -152,41 +128,30 @@ def _check_for_points(corruption: str) -> None:
         )
 
 
+def _spec_of(other: str, dataset: Dataset) -> DataSpec:
+    """How another data set is loaded for probes of a network that was trained on ``dataset``."""
+    spec, shape = dataset.spec, dataset.train.images.shape[1:]
+    scales = "resize" in dataset.info.options
+    return DataSpec(
+        other,
+        seed=spec.seed,
+        folder=spec.folder if _may_use_folder(dataset.name, other) else None,
+        image_size=max(shape[-2:]),
+        resize=spec.resize if scales else None,  # chosen for images of that data set's size
+        frames=shape[1] if len(shape) == 4 else 1,  # T of clips; images have no use for it
+        stride=spec.stride,
+        split=spec.split,
+        workers=spec.workers,
+        measured_on=spec.measured_on,
+        cache_folder=spec.cache_folder,
+    )
+
+
 def _prepare(
-    dataset: Dataset,
-    other: str,
-    *,
-    train_size: int | None,
-    test_size: int | None,
-    seed: int,
-    folder: str | Path | None,
-    cache_folder: str | Path | None,
-    validation: bool,
-    resize: int | None,
-    workers: int,
-    stride: int,
-    split: int,
+    dataset: Dataset, found: Dataset, train_size: int | None, test_size: int | None
 ) -> tuple[Dataset, _Part, _Part]:
-    """A data set with the rows that probes use, resized where it is another one."""
-    shape = dataset.train.images.shape[1:]
-    found = dataset
-    if other and other != dataset.name:
-        dataset_info(other)
-        scales = dataset.name == FOLDER.name or dataset_info(dataset.name).resized
-        found = load(
-            other,
-            seed=seed,
-            folder=folder if _may_use_folder(dataset.name, other) else None,
-            image_size=max(shape[-2:]),
-            frames=shape[1] if len(shape) == 4 else 1,  # T of clips; images have no use for it
-            stride=stride,
-            split=split,
-            resize=resize if scales else None,  # chosen for images of that data set's size
-            workers=workers,
-            cache_folder=cache_folder,
-        )
-        if validation:
-            found = measured_on_validation(found, seed=seed)
+    """``found`` with the rows that probes use, in the shape of the images of ``dataset``."""
+    shape, seed = dataset.train.images.shape[1:], dataset.spec.seed
     train = _limit(found.probe, train_size, seed, field="transfer.train_size")
     test = _limit(found.test, test_size, seed, field="transfer.test_size")
     if found is dataset:
@@ -196,7 +161,7 @@ def _prepare(
 
 def _may_use_folder(trained: str, other: str) -> bool:
     """``data.folder`` belongs to the trained data set, unless that one needs no files."""
-    return other in {trained, FOLDER.name} or (trained in MADE_HERE and trained != FOLDER.name)
+    return other in {trained, FOLDER.name} or not dataset_info(trained).takes_folder
 
 
 def _limit(split: Split, size: int | None, seed: int, *, field: str) -> _Part:

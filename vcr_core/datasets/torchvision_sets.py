@@ -14,37 +14,28 @@ from vcr_core.datasets.downloads import READ_ERRORS, download_whole, is_there, r
 from vcr_core.datasets.info import DatasetInfo
 from vcr_core.datasets.pictures import ScaledPixels
 from vcr_core.datasets.readers import READERS, Reader, labelled, pixels_of
+from vcr_core.datasets.spec import DataSpec
 from vcr_core.datasets.split import (
     Dataset,
     Split,
     channel_moments,
+    earlier_of_its_class,
     generator,
     make_dataset,
     random_rows,
 )
 from vcr_core.datasets.streaming import TENSOR_BYTES, Images, StreamedImages
-from vcr_core.errors import ConfigError, DataError
+from vcr_core.errors import DataError
 
 #: Images that mean and std are measured on where a set streams from disk.
 MEASURED = 1024
 HELD_OUT_EVERY = 10  # of a species of iNaturalist, which has no labelled test images
 
 
-def load(
-    name: str,
-    *,
-    seed: int,
-    train_size: int | None,
-    test_size: int | None,
-    folder: Path | None,
-    cache_folder: Path,
-    image_size: int,
-    resize: int | None = None,
-    workers: int = 0,
-) -> Dataset:
-    """The data set ``name``, small ones as tensors, large ones streaming from disk.
+def load(spec: DataSpec) -> Dataset:
+    """A data set of torchvision, small ones as tensors, large ones streaming from disk.
 
-    Looked for in ``folder``, or else in ``cache_folder``/``name``; where it is not there, it is
+    Looked for in ``folder``, or else in ``cache_folder``/``dataset``; where it is not there, it is
     downloaded by torchvision, with its progress bar and checksums, into a folder beside and moved
     there once it is whole.
 
@@ -53,50 +44,50 @@ def load(
             to place the files.
         ConfigError: more images asked for than there are.
     """
-    info, reader = dataset_info(name), READERS[name]
-    root = folder or cache_folder / name
-    middle = ScaledPixels(image_size, resize)
-    opened = _opened(info, reader, root, own=folder is not None)
+    info, reader = dataset_info(spec.dataset), READERS[spec.dataset]
+    root = spec.folder or spec.downloads / spec.dataset
+    middle = ScaledPixels(spec.image_size, spec.resize)
+    opened = _opened(info, reader, root, own=spec.folder is not None)
     read = [_read(info, reader, part) for part in opened]
     class_names = read[0][1]
     parts = []
-    sizes = {"data.train_size": train_size, "data.test_size": test_size}
-    held_out = _held_out(read[0][0][reader.base]) if opened[0] is opened[1] else None
+    sizes = {"data.train_size": spec.train_size, "data.test_size": spec.test_size}
+    first = next(iter(info.factors))
+    held_out = _held_out(read[0][0][first]) if reader.one_part else None
     for place, (field, size) in enumerate(sizes.items()):
         labels = read[place][0]
-        allowed = torch.arange(len(labels[reader.base]))
+        allowed = torch.arange(len(labels[first]))
         if held_out is not None:
             allowed = allowed[held_out if place else ~held_out]
         if size is not None:
-            allowed = allowed[random_rows(len(allowed), size, seed, field=field)]
-        streamed = StreamedImages(opened[place], allowed, middle=middle, workers=workers)
+            allowed = allowed[random_rows(len(allowed), size, spec.seed, field=field)]
+        streamed = StreamedImages(opened[place], allowed, middle=middle, workers=spec.workers)
         images = streamed if info.resized else _from_memory(reader, opened[place], allowed)
         chosen = {factor: values[allowed] for factor, values in labels.items()}
         parts.append(Split(_small_as_tensor(images), chosen))
-    return assembled(info, parts[0], parts[1], class_names, seed=seed)
+    return assembled(spec, parts[0], parts[1], class_names)
 
 
 def assembled(
-    info: DatasetInfo,
+    spec: DataSpec,
     train: Split,
     test: Split,
     class_names: dict[str, tuple[str, ...]],
     *,
-    seed: int,
     measured: int = MEASURED,
 ) -> Dataset:
     """Standardised by the training images, ``measured`` of them where they stay on disk."""
     if isinstance(train.images, Tensor) and isinstance(test.images, Tensor):
-        return make_dataset(info, train, test, class_names=class_names)
+        return make_dataset(spec, train, test, class_names=class_names)
     images = train.images
     wanted = min(measured, len(train))
-    rows = torch.randperm(len(train), generator=generator(seed, "measured"))[:wanted]
+    rows = torch.randperm(len(train), generator=generator(spec.seed, "measured"))[:wanted]
     mean, std = channel_moments(images[rows])
     standardised = [
         Split(_standardised(split.images, mean, std), split.labels) for split in (train, test)
     ]
     return Dataset(
-        info=info,
+        spec=spec,
         train=standardised[0],
         test=standardised[1],
         probe=standardised[0],
@@ -127,19 +118,13 @@ def _from_memory(reader: Reader, opened: Any, rows: Tensor) -> Tensor:
 
 def _held_out(labels: Tensor) -> Tensor:
     """Which images (N,) of a set without a test part are held out: every tenth of each class."""
-    order = torch.argsort(labels, stable=True)
-    counts = torch.bincount(labels)
-    first = torch.repeat_interleave(counts.cumsum(0) - counts, counts)
-    within = torch.arange(len(labels)) - first
-    chosen = torch.zeros(len(labels), dtype=torch.bool)
-    chosen[order] = within % HELD_OUT_EVERY == HELD_OUT_EVERY - 1
-    return chosen
+    return earlier_of_its_class(labels) % HELD_OUT_EVERY == HELD_OUT_EVERY - 1
 
 
 def _read(
     info: DatasetInfo, reader: Reader, opened: Any
 ) -> tuple[dict[str, Tensor], dict[str, tuple[str, ...]]]:
-    labels, class_names = labelled(reader, opened, info.factors)
+    labels, class_names = labelled(reader, info, opened)
     for factor, values in labels.items():
         classes = len(class_names[factor])
         if len(values) == 0 or int(values.min()) < 0 or int(values.max()) >= classes:
@@ -162,8 +147,7 @@ def _opened(
 
     def parts(place: Path, download: bool) -> tuple[Any, Any]:
         train = reader.open(place, True, download)
-        single = info.name == "inaturalist"
-        return train, train if single else reader.open(place, False, download)
+        return train, train if reader.one_part else reader.open(place, False, download)
 
     how = f"place {info.files} in '{root}', or name the folder that holds them in data.folder"
     again = how if own or not info.fetched else f"it is downloaded once more, or {how}"
@@ -197,35 +181,3 @@ def _download(info: DatasetInfo, root: Path, fetch: Callable[[Path], object], ho
             f"expected to download {info.title} ({info.megabytes} MB) into '{root}', which failed "
             f"({reason(error)}): connect to the internet, or {how}"
         ) from error
-
-
-def check_classes(
-    labels: Tensor, held_out: Tensor, names: tuple[str, ...], *, task: str, field: str
-) -> None:
-    """See that a task can be learned and measured on labels (N,) and held-out ones (M,).
-
-    Raises:
-        DataError: one class only, or held-out images of classes that training never shows.
-        ConfigError: labels beyond the class names.
-    """
-    seen = torch.unique(labels)
-    if len(seen) < 2:
-        only = f"'{names[int(seen[0])]}'" if len(seen) else "none"
-        raise DataError(
-            f"expected at least two classes of '{task}' among the {len(labels)} training images, "
-            f"got {only} alone: take more images or another task",
-            field=field,
-        )
-    unseen = [int(label) for label in torch.unique(held_out) if label not in seen]
-    if unseen:
-        first = names[unseen[0]] if unseen[0] < len(names) else unseen[0]
-        raise DataError(
-            f"expected training images of every class that '{task}' is measured on, got none of "
-            f"'{first}'{f' and {len(unseen) - 1} more' if unseen[1:] else ''}: take more images",
-            field=field,
-        )
-    if int(seen.max()) >= len(names):
-        raise ConfigError(
-            f"expected labels from 0 to {len(names) - 1} for '{task}', got {int(seen.max())}",
-            field=field,
-        )

@@ -7,6 +7,7 @@ import math
 import torch
 
 from vcr_core.datasets.catalog import TWO_MOONS
+from vcr_core.datasets.spec import DataSpec
 from vcr_core.datasets.split import Dataset, Split, generator, make_dataset
 
 NOISE = 0.1
@@ -14,14 +15,14 @@ NOISE = 0.1
 PULL = 1.0
 
 
-def load(*, seed: int, train_size: int | None, test_size: int | None, shortcut: float) -> Dataset:
+def load(spec: DataSpec) -> Dataset:
     """Points (N, 2, 1, 1) in random order; ``shortcut`` pulls the training moons apart only."""
-    train_size, test_size = train_size or TWO_MOONS.train_size, test_size or TWO_MOONS.test_size
+    seed, train_size = spec.seed, spec.train_size or TWO_MOONS.train_size
     return make_dataset(
-        TWO_MOONS,
-        draw(train_size, generator(seed, "moons, train"), shortcut=shortcut),
-        draw(test_size, generator(seed, "moons, test")),
-        probe=draw(train_size, generator(seed, "moons, probe")) if shortcut else None,
+        spec,
+        draw(train_size, generator(seed, "moons, train"), shortcut=spec.shortcut),
+        draw(spec.test_size or TWO_MOONS.test_size, generator(seed, "moons, test")),
+        probe=draw(train_size, generator(seed, "moons, probe")) if spec.shortcut else None,
     )
 
 

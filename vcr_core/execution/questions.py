@@ -6,7 +6,6 @@ has the functions that find them.
 
 from __future__ import annotations
 
-import json
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -30,7 +29,7 @@ class Question(BaseModel):
     @property
     def subject(self) -> str:
         """Names the images that must be in memory to answer."""
-        return json.dumps([self.data.model_dump(mode="json"), self.seed], sort_keys=True)
+        return repr(self.data.spec(self.seed).for_reading())
 
     def arguments(self) -> dict[str, Any]:
         """The question as plain data, of which it can be made again."""

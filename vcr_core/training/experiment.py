@@ -8,14 +8,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from vcr_core import datasets, models, paths
+from vcr_core import datasets, models
 from vcr_core.config import DataConfig, ModelConfig, OptimizerConfig, RunConfig
 from vcr_core.datasets import Dataset, TransferTask
 from vcr_core.datasets.augmentation import Augmentation
-from vcr_core.datasets.loading import long_tailed
-from vcr_core.datasets.split import generator, in_memory, measured_on_validation
+from vcr_core.datasets.split import check_classes, generator, in_memory
 from vcr_core.datasets.streaming import Images, StreamedImages
-from vcr_core.datasets.torchvision_sets import check_classes
 from vcr_core.errors import ConfigError
 from vcr_core.models import Model
 from vcr_core.models.whitening import IMAGES, whiten_first_convolution
@@ -153,27 +151,7 @@ def _mirrored(config: RunConfig, count: int, device: torch.device) -> Tensor | N
 
 def load_data(config: DataConfig, *, seed: int) -> Dataset:
     """The images that a configuration asks for; the seed draws or splits them where it can."""
-    data = datasets.load(
-        config.dataset,
-        train_size=config.train_size,
-        test_size=config.test_size,
-        folder=config.folder,
-        image_size=config.image_size,
-        resize=config.resize,
-        shortcut=config.shortcut,
-        seed=seed,
-        cache_folder=paths.data_folder(),
-        hierarchy=config.hierarchy,
-        workers=config.workers,
-        frames=config.frames,
-        stride=config.stride,
-        split=config.split,
-    )
-    if config.measured_on == "validation":
-        data = measured_on_validation(data, seed=seed)
-    if config.imbalance == 1:
-        return data
-    return long_tailed(data, config.source, imbalance=config.imbalance, seed=seed)
+    return datasets.load(config.spec(seed))
 
 
 def build_model(config: ModelConfig, data: Dataset, *, source: str, seed: int) -> Model:
@@ -343,14 +321,6 @@ def load_tasks(config: RunConfig, data: Dataset) -> list[TransferTask]:
         config.targets,
         train_size=config.transfer.train_size,
         test_size=config.transfer.test_size,
-        seed=config.seed,
-        folder=config.data.folder,
-        cache_folder=paths.data_folder(),
-        validation=config.data.measured_on == "validation",
-        resize=config.data.resize,
-        workers=config.data.workers,
-        stride=config.data.stride,
-        split=config.data.split,
     )
 
 
