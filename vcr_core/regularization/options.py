@@ -66,7 +66,7 @@ def require_flag(name: str, value: object) -> None:
 
 
 def require_axis(value: object) -> None:
-    """Raise ``ConfigError`` unless ``value`` can be ``feature_axis``: a whole number or ``None``."""
+    """Raise ``ConfigError`` unless ``value`` can name an axis, or is ``None``."""
     if value is not None and not _is_whole(value):
         raise ConfigError(
             f"expected the number of an axis, or None to find it, got {value!r}",
