@@ -35,19 +35,15 @@ def failed(output: Any) -> bool:
     return output is None and sys.exc_info()[0] is not None
 
 
-class _Mark:
-    """What the layers below a module held when its forward began."""
+#: What a layer held when a forward began: penalties, visits, whether it ran, the last visit.
+Mark = tuple[int, int, bool, Visit | None]
 
-    def __init__(self, layers: Sequence[AttachedLayer]) -> None:
-        self.kept: list[tuple[int, int, bool, Visit | None]] = [
-            (len(x.pending), len(x.visits), x.ran, x.last_visit) for x in layers
-        ]
 
-    def restore(self, layers: Sequence[AttachedLayer]) -> None:
-        """Drop what came since."""
-        for layer, (pending, visits, ran, last) in zip(layers, self.kept, strict=True):
-            del layer.pending[pending:], layer.visits[visits:]
-            layer.ran, layer.last_visit = ran, last
+def _go_back(layers: Sequence[AttachedLayer], marks: Sequence[Mark]) -> None:
+    """Drop what the layers noted since."""
+    for layer, (pending, visits, ran, last) in zip(layers, marks, strict=True):
+        del layer.pending[pending:], layer.visits[visits:]
+        layer.ran, layer.last_visit = ran, last
 
 
 class Attempts:
@@ -60,7 +56,7 @@ class Attempts:
     def __init__(self, layers: Sequence[AttachedLayer], *, outermost: bool) -> None:
         self.layers = tuple(layers)
         self.outermost = outermost
-        self.marks: list[_Mark] = []
+        self.marks: list[list[Mark]] = []
 
     def __getstate__(self) -> dict[str, Any]:
         return {"layers": self.layers, "outermost": self.outermost, "marks": []}
@@ -84,16 +80,21 @@ class Attempts:
     @never_traced(OUTSIDE)
     def _begin(self, module: nn.Module) -> None:
         if self.marks and not is_nested(module):  # the last forward was interrupted
-            self.marks[0].restore(self.layers)
+            _go_back(self.layers, self.marks[0])
             self.marks.clear()
-        self.marks.append(_Mark(self.layers))
+        marks = []
+        for layer in self.layers:
+            if self.outermost:
+                layer.attempt = None
+            marks.append((len(layer.pending), len(layer.visits), layer.ran, layer.last_visit))
+        self.marks.append(marks)
 
     @never_traced(OUTSIDE)
     def _end(self, output: Any) -> None:
         if self.marks:
-            mark = self.marks.pop()
+            marks = self.marks.pop()
             if failed(output):
-                mark.restore(self.layers)
+                _go_back(self.layers, marks)
 
 
 def watch_attempts(model: nn.Module, layers: Sequence[AttachedLayer]) -> list[RemovableHandle]:

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple, ParamSpec, TypeVar
 
 import torch
 from torch import Tensor
+from torch._C._dynamo import eval_frame
 
 from vcr_core.regularization.function import (
     Found,
@@ -95,7 +96,9 @@ def never_traced(
         @wraps(compute)
         def run(*args: Given.args, **kwargs: Given.kwargs) -> Result:
             nonlocal guarded
-            if guarded is None:  # loading the compiler takes a second: not at import
+            if not (torch.compiler.is_compiling() or _compiler_listens()):
+                return compute(*args, **kwargs)
+            if guarded is None:
                 guarded = torch.compiler.disable(compute, reason=reason)  # type: ignore[no-untyped-call]
             return guarded(*args, **kwargs)
 
@@ -118,16 +121,21 @@ def let_compilers_see_hooks() -> None:
         dynamo.reset()
 
 
+def _compiler_listens() -> bool:
+    """Whether torch would compile Python code that is called now; asking costs next to nothing."""
+    return eval_frame.get_eval_frame_callback() is not None
+
+
 def leave_to_python(*functions: Callable[..., Any]) -> None:
     """Have these not compiled by themselves; traced inside of other code they still are.
 
     torch calls the hooks of a compiled model from outside of its graph, one small graph for each:
     all cost and no gain.
     """
-    from torch._dynamo import eval_frame
+    from torch._dynamo.eval_frame import skip_code  # loading the compiler: not at import
 
     for function in functions:
-        eval_frame.skip_code(function.__code__)
+        skip_code(function.__code__)
 
 
 class _Injected(torch.autograd.Function):
