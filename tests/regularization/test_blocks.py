@@ -19,6 +19,11 @@ from vcr_core.regularization.where import resolve_layers
 
 ZOO = Path(__file__).parents[2] / "benchmarks"
 
+# torchvision's own, under the oldest torch
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:`torch.jit.script_method` is deprecated:DeprecationWarning"
+)
+
 
 class Parts(nn.Module):
     """A model of named parts; never called."""

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, ParamSpec, TypeVar
 
 import torch
 from torch import Tensor
-from torch._C._dynamo import eval_frame
+from torch._C._dynamo.eval_frame import get_eval_frame_callback
 
 from vcr_core.regularization.function import (
     Found,
@@ -96,7 +96,8 @@ def never_traced(
         @wraps(compute)
         def run(*args: Given.args, **kwargs: Given.kwargs) -> Result:
             nonlocal guarded
-            if not (torch.compiler.is_compiling() or _compiler_listens()):
+            listens = torch.compiler.is_compiling() or get_eval_frame_callback() is not None
+            if not listens:  # costs next to nothing, where the guard costs as much as a layer
                 return compute(*args, **kwargs)
             if guarded is None:
                 guarded = torch.compiler.disable(compute, reason=reason)  # type: ignore[no-untyped-call]
@@ -119,11 +120,6 @@ def let_compilers_see_hooks() -> None:
     if dynamo.config.skip_nnmodule_hook_guards:
         dynamo.config.skip_nnmodule_hook_guards = False
         dynamo.reset()
-
-
-def _compiler_listens() -> bool:
-    """Whether torch would compile Python code that is called now; asking costs next to nothing."""
-    return eval_frame.get_eval_frame_callback() is not None
 
 
 def leave_to_python(*functions: Callable[..., Any]) -> None:
