@@ -195,6 +195,16 @@ def test_gradient_ratio_without_a_recorded_forward_says_what_to_do() -> None:
         handle.gradient_ratios(torch.zeros((), requires_grad=True))
 
 
+def test_gradient_ratio_after_the_backward_says_what_to_do() -> None:
+    model = mlp()
+    handle = attach(model, variance_weight=1, covariance_weight=1)
+    handle.record = True
+    task = model(batch()).square().mean()
+    (task + handle.penalty()).backward()
+    with pytest.raises(FeatureError, match=r"call gradient_ratios\(\) before loss.backward"):
+        handle.gradient_ratios(task)
+
+
 def test_active_hinges_are_all_active_for_tiny_and_none_for_huge_features() -> None:
     for size, share in ((1e-3, 1.0), (1e3, 0.0)):
         model = nn.Sequential(nn.Linear(8, 6), nn.Linear(6, 2))

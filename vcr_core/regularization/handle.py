@@ -286,7 +286,7 @@ class Regularization:
         if not seen:
             raise FeatureError(
                 "expected a training forward under handle.record = True before gradient_ratios(), "
-                "got none: set handle.record = True before the forward"
+                "got none: set handle.record = True before the forward, and run it uncompiled"
             )
         outputs = {name: output for name, output in seen.items() if output.requires_grad}
         if not outputs or not task_loss.requires_grad:
@@ -295,9 +295,7 @@ class Regularization:
                 f"expected something that trains to compare gradients at, got none at {frozen}: "
                 "unfreeze parameters up to an attached layer, or attach to a layer after them"
             )
-        task = torch.autograd.grad(
-            task_loss, list(outputs.values()), retain_graph=True, allow_unused=True
-        )
+        task = _task_gradients(task_loss, list(outputs.values()))
         ratios = {}
         for (name, output), gradient in zip(outputs.items(), task, strict=True):
             if gradient is not None:
@@ -385,6 +383,18 @@ class Regularization:
                 f"the regulariser is not attached to {layer!r}: it is attached to {known}"
             )
         return (self._layers[layer],)
+
+
+def _task_gradients(task_loss: Tensor, outputs: Sequence[Tensor]) -> Sequence[Tensor | None]:
+    try:
+        return torch.autograd.grad(task_loss, outputs, retain_graph=True, allow_unused=True)
+    except RuntimeError as error:
+        if "second time" not in str(error):
+            raise
+        raise FeatureError(
+            "expected a task loss whose backward is still to come, got one that is over: call "
+            "gradient_ratios() before loss.backward(), or pass it retain_graph=True"
+        ) from error
 
 
 def _require_finite(arrived: Iterable[tuple[float, _Checked]]) -> None:
