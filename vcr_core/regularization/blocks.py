@@ -12,12 +12,23 @@ import re
 import warnings
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from itertools import pairwise
 
 from torch import nn
 
+from vcr_core.regularization.chains import (
+    Chain,
+    Uncertain,
+    alike,
+    chains_in,
+    is_head,
+    is_nested,
+    lists_modules,
+    named,
+    row_of,
+    side_by_side,
+)
 from vcr_core.regularization.tree import (
     Part,
     lies_in,
@@ -33,28 +44,6 @@ from vcr_core.regularization.tree import (
 WRAPPED = ("_orig_mod", "module")  # where torch.compile and data parallelism keep the model
 MOST_HEAD_LAYERS = 3  # more layers than that after the last block are no head any more
 MOST_PATTERNS = 8
-
-
-class Uncertain(Exception):  # noqa: N818  (an answer, not an error: the caller words the error)
-    """The structure allows more than one reading, or none; says why."""
-
-
-# ------------------------------------------------------------------ chains
-
-
-@dataclass(frozen=True)
-class Chain:
-    """A row of modules that are, or hold, the blocks; ``count`` layers in all."""
-
-    parent: Part
-    links: tuple[Part, ...]
-    count: int
-    is_plain: bool = False  # a row of single layers
-
-    @classmethod
-    def of(cls, parent: Part, links: Sequence[Part], *, is_plain: bool = False) -> Chain:
-        """The chain of these links."""
-        return cls(parent, tuple(links), sum(link.count for link in links), is_plain)
 
 
 def find_blocks(model: nn.Module) -> tuple[str, ...]:
@@ -78,7 +67,7 @@ def _unique(blocks: Sequence[Part]) -> tuple[Part, ...]:
 
 def _trunk(root: Part) -> Chain:
     """The chain that the others, if any, are small beside."""
-    chains = list(_chains(root, root.layers[-1:]))
+    chains = list(chains_in(root, root.layers[-1:]))
     flat = (
         []
         if any(chain.parent is not root or _holds_stages(chain) for chain in chains)
@@ -90,14 +79,14 @@ def _trunk(root: Part) -> Chain:
     stated = [chain for chain in chains if _is_stated(root, chain)]
     chains = stated if len(stated) == 1 else chains
     main = max(chains, key=lambda chain: chain.count)
-    heads = sum(part.count for part in root.parts if _is_head(part, root.layers[-1:]))
+    heads = sum(part.count for part in root.parts if is_head(part, root.layers[-1:]))
     rest = root.count - main.count - (heads if heads < root.count else 0)
     if rest > 2 * main.count or (main.is_plain and rest >= main.count):
-        raise Uncertain(f"{_named(main)} are repeated, but are a small part of it")
+        raise Uncertain(f"{named(main)} are repeated, but are a small part of it")
     for other in chains:
         if other is not main and 2 * other.count > main.count:
             raise Uncertain(
-                f"{_named(main)} and {_named(other)} are repeated side by side, "
+                f"{named(main)} and {named(other)} are repeated side by side, "
                 "and either may be meant"
             )
     return main
@@ -107,136 +96,6 @@ def _is_stated(root: Part, chain: Chain) -> bool:
     """Whether the network says that its features end within ``chain``."""
     stated = _stated_end(root, chain.links[-1].name)
     return stated is not None and any(lies_in(stated.name, link.name) for link in chain.links)
-
-
-def _named(chain: Chain) -> str:
-    return " … ".join((chain.links[0].name, chain.links[-1].name))
-
-
-def _chains(part: Part, final: tuple[nn.Module, ...]) -> Iterator[Chain]:
-    """The outermost chains in ``part``; ``final`` is the network's last layer."""
-    links = _row(part, final)
-    if links:
-        yield Chain.of(part, links)
-        return
-    for child in part.parts:
-        if not _are_experts(child, part):
-            yield from _chains(child, final)
-
-
-def _are_experts(part: Part, parent: Part) -> bool:
-    """Whether a sibling before ``part`` chooses among its modules: a score for each of them."""
-    before = parent.parts[: parent.parts.index(part)]
-    takes = {child.takes for child in part.parts}
-    return isinstance(part.module, nn.ModuleList) and any(
-        len(gate.layers) == 1
-        and width_out(gate.layers[0]) == len(part.parts)
-        and {gate.takes} == takes
-        for gate in before
-    )
-
-
-def _row(part: Part, final: tuple[nn.Module, ...] = ()) -> tuple[Part, ...]:
-    """Its children that follow each other as links of a chain; none if they do not."""
-    compounds = [
-        child
-        for child in part.parts
-        if child.count > 1 and not _is_head(child, final) and id(child.module) not in part.inner
-    ]
-    related = [
-        child
-        for child in compounds
-        if any(other is not child and _alike(child, other, part) for other in compounds)
-    ]
-    if len(related) < 2 or _side_by_side(part, related):
-        return ()
-    if not part.is_container:
-        first, last = compounds.index(related[0]), compounds.index(related[-1])
-        return tuple(compounds[first : last + 1])
-    weighted = [child for child in part.parts if child.count]
-    if all(_lists_modules(child) for child in weighted):
-        return tuple(weighted)  # stages of a single layer are stages too
-    return tuple(compounds)
-
-
-def _lists_modules(part: Part) -> bool:
-    """Whether it is a list of modules that are not plain layers."""
-    weighted = [child for child in part.parts if child.count]
-    return part.is_container and bool(weighted) and all(child.parts for child in weighted)
-
-
-def _is_head(part: Part, final: tuple[nn.Module, ...]) -> bool:
-    """A classifier, or an auxiliary one: ends in as many classes as the network does."""
-    if not part.layers:
-        return False
-    classes = {width_out(layer) for layer in final if isinstance(layer, nn.Linear)}
-    last = part.layers[-1]
-    ends_in_classes = isinstance(last, nn.Linear) and width_out(last) in classes
-    return ends_in_classes and width_out(last) != part.takes and part.count <= 2 * MOST_HEAD_LAYERS
-
-
-def _alike(one: Part, other: Part, parent: Part) -> bool:
-    """Whether two siblings are of one kind: one class, one tree, or lists of such."""
-    numbered = parent.is_container or without_digits(one.key) == without_digits(other.key)
-    if one.is_container and other.is_container:
-        return numbered and _hold_alike(one, other)  # else, say, an encoder and a decoder
-    same = type(one.module) is type(other.module) or (
-        bool(one.parts) and one.skeleton == other.skeleton
-    )
-    if numbered or not (same and _holds_chain(one)):
-        return same
-    return one.sizes != other.sizes and other.takes in one.gives  # else, say, two towers
-
-
-def _holds_chain(part: Part) -> bool:
-    """Whether anything in ``part`` is repeated in a row."""
-    return next(_chains(part, ()), None) is not None
-
-
-def _hold_alike(one: Part, other: Part) -> bool:
-    """Whether two lists have modules of one kind."""
-    kinds = [
-        {(type(child.module), child.skeleton) for child in part.parts if child.count}
-        for part in (one, other)
-    ]
-    classes = [{kind[0] for kind in found} for found in kinds]
-    trees = [{kind[1] for kind in found if kind[1] != hash(())} for found in kinds]
-    return not classes[0].isdisjoint(classes[1]) or not trees[0].isdisjoint(trees[1])
-
-
-def _nested(part: Part) -> bool:
-    return any(child.count > 1 for child in part.parts)
-
-
-def _side_by_side(parent: Part, links: Sequence[Part]) -> bool:
-    """Whether the sizes say that the links all take the same input: heads, branches, critics.
-
-    A module list may hold either; names alone do not tell. In a row, a link takes what the one
-    before gives, or, as its siblings in a class of their own may, a concatenation of it.
-    """
-    if isinstance(parent.module, nn.Sequential) or len(links) < 2:
-        return False
-    joins = not parent.is_container
-    return all(
-        one.takes == other.takes and _cannot_follow_itself(one, joins=joins)
-        for one, other in pairwise(links)
-    )
-
-
-def _cannot_follow_itself(link: Part, *, joins: bool) -> bool:
-    """Whether no output of ``link`` is as wide as its input."""
-    if link.takes is None or (joins and _may_concatenate(link)):
-        return False
-    takes = [width_in(layer) for layer in link.layers]
-    gives = [width_out(layer) for layer in link.layers]
-    if takes[1:] == gives[:-1]:  # one layer after the other
-        return takes[0] != gives[-1]
-    return takes.count(link.takes) > 1 and link.takes not in gives
-
-
-def _may_concatenate(part: Part) -> bool:
-    widths = [width_out(layer) or 0 for layer in part.layers]
-    return max(widths) < (part.takes or 0) <= sum(widths)
 
 
 # ------------------------------------------------------------------ stages
@@ -285,7 +144,7 @@ def _blocks_of(chain: Chain) -> tuple[Part, ...]:
 def _uniform(part: Part) -> bool:
     """Whether all compound modules of a list are of one kind."""
     compounds = [child for child in part.parts if child.count > 1]
-    return all(_alike(one, other, part) for one, other in pairwise(compounds))
+    return all(alike(one, other, part) for one, other in pairwise(compounds))
 
 
 def _at_the_place_of(blocks: Sequence[Part], stage: Part, other: Part) -> tuple[Part, ...]:
@@ -303,7 +162,7 @@ def _at_the_place_of(blocks: Sequence[Part], stage: Part, other: Part) -> tuple[
 def _branches(block: Part) -> tuple[Part, ...]:
     """The blocks in the parallel branches of ``block``: lists of blocks, of widths of their own."""
     for part in block.parts:
-        lists = [child for child in part.parts if _nested(child)]
+        lists = [child for child in part.parts if is_nested(child)]
         if not isinstance(part.module, nn.ModuleList) or len(lists) != len(part.parts) or not lists:
             continue
         apart = all(other.takes not in one.gives for one, other in pairwise(lists))
@@ -336,7 +195,7 @@ def _repeats_exactly(links: Sequence[Part]) -> bool:
 
 
 def _is_stem(link: Part, links: Sequence[Part]) -> bool:
-    return link is links[0] and link.is_container and not _lists_modules(link)
+    return link is links[0] and link.is_container and not lists_modules(link)
 
 
 def _inside(link: Part) -> tuple[Part, ...]:
@@ -361,7 +220,7 @@ def _elements(part: Part, *, single: bool = False) -> tuple[Part, ...]:
     found = tuple(child for child in part.parts if child.count > 1)
     if single and not found:
         found = tuple(child for child in part.parts if child.count and child.parts)
-    if found and isinstance(part.module, nn.ModuleList) and _side_by_side(part, found):
+    if found and isinstance(part.module, nn.ModuleList) and side_by_side(part, found):
         return ()
     after = part.parts[part.parts.index(found[-1]) + 1 :] if found else ()
     return () if any(child.count for child in after) else found
@@ -371,7 +230,7 @@ def _numbered_row(part: Part) -> tuple[Part, ...]:
     """Children b1, b2, … of one stem that follow each other."""
     compounds = [child for child in part.parts if child.count > 1]
     stems = {without_digits(child.key) for child in compounds}
-    row = _row(part)
+    row = row_of(part)
     if len(stems) != 1 or len(row) != len(compounds):
         return ()
     linked = all(other.takes in one.gives for one, other in pairwise(row))
@@ -409,12 +268,12 @@ def _plain_chains(root: Part) -> Iterator[Chain]:
     for part in walk(root):
         inner = tuple(child for child in part.parts if child.count)
         is_all = part.count == root.count
-        if not _is_flat(part) or (_is_head(part, root.layers[-1:]) and not is_all):
+        if not _is_flat(part) or (is_head(part, root.layers[-1:]) and not is_all):
             continue
         if any(isinstance(child.module, nn.RNNBase) for child in inner):
             continue
         if not isinstance(part.module, nn.Sequential):
-            if not _side_by_side(part, inner):
+            if not side_by_side(part, inner):
                 yield Chain.of(part, inner, is_plain=True)
         elif all(child.parts for child in inner):
             yield Chain.of(part, inner, is_plain=True)
@@ -532,7 +391,7 @@ def _warn_of_tail(root: Part, blocks: Sequence[Part], *, left_out: Sequence[Part
 def _may_be_head(part: Part, root: Part, block: Part) -> bool:
     """Whether ``part`` has fewer layers than a block, is a classifier, or a few linear layers."""
     most = min(MOST_HEAD_LAYERS, max(block.count - 1, 1)) if block.count else MOST_HEAD_LAYERS
-    if part.count <= most or _is_head(part, root.layers[-1:]):
+    if part.count <= most or is_head(part, root.layers[-1:]):
         return True
     is_row = isinstance(part.module, nn.Sequential)
     return _is_flat(part) and (

@@ -8,13 +8,8 @@ from fnmatch import fnmatchcase
 from torch import nn
 
 from vcr_core.errors import LayerNotFoundError
-from vcr_core.regularization.blocks import (
-    WRAPPED,
-    Uncertain,
-    find_blocks,
-    outermost,
-    repeated_patterns,
-)
+from vcr_core.regularization.blocks import WRAPPED, find_blocks, outermost, repeated_patterns
+from vcr_core.regularization.chains import Uncertain
 from vcr_core.regularization.settings import Factor
 
 Layers = str | Sequence[str] | Callable[[str, nn.Module], bool]
