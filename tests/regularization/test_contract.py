@@ -549,7 +549,7 @@ def test_a_handle_prints_as_a_table_of_its_layers() -> None:
     handle = attached(model, layers=["1", "4"], layer_factors={"4": (0.0, 2.0)})
     head, *rows = str(handle).splitlines()
     assert head.split("  ")[0] == "layer"
-    assert "known after a forward" in rows[0]
+    assert "known after an uncompiled forward" in rows[0]
     model(torch.randn(4, 3, 4, 4))
     first, second = str(handle).splitlines()[1:]
     assert first.split() == [

@@ -9,7 +9,7 @@ from torch import nn
 from vcr_core.regularization.hook import AttachedLayer
 
 HEAD = ("layer", "class", "a sample is", "features", "weights (variance, covariance)")
-UNKNOWN = "known after a forward"
+UNKNOWN = "known after an uncompiled forward"
 
 
 def table_of(model: nn.Module, layers: Mapping[str, AttachedLayer]) -> str:
@@ -29,8 +29,9 @@ def _row(module: nn.Module, layer: AttachedLayer) -> tuple[str, ...]:
 
 def _sample(layer: AttachedLayer) -> tuple[str, str]:
     """What a sample of the layer is, and how many features it has."""
-    if layer.known_layout is None:
-        return UNKNOWN, "?"
+    if layer.known_layout is None:  # not yet, or compiled code has seen it alone
+        read = layer.readings
+        return UNKNOWN, "?" if read is None else str(len(read.variances))
     shape, layout = layer.known_layout
     options = layer.strength.options
     count = str(shape[layout.feature_axis])
